@@ -1,0 +1,325 @@
+"""The desk: takes observations in, moves incidents, queues words, and commits all of it as one change.
+
+One lock. Under it nothing happens but the pure functions and one commit; when the commit fails the change is kept and
+tried again with the next one, and critical words go out from memory.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from alerts.codes import new_code
+from alerts.incident import Finding, Incident, Told
+from alerts.judgement import RuleBook, Trace, judge
+from alerts.ledger import Changes, Entry, Ledger, Remembered, StoreError
+from alerts.notification import Notification, Proof, Reason
+from alerts.policy import Policy
+from alerts.step import BASELINE, Ack, Event, Tick, Unack, Unreached, Unwatched, next_at, opening, step
+from alerts.telling import next_channel, notify, tell
+from collectors.base import Reading
+
+
+class View(msgspec.Struct, frozen=True):
+    """What readers see: a picture that never changes under them."""
+
+    open: tuple[Incident, ...] = ()
+    unsaved: int = 0  # changes that could not be committed yet
+    store_error: str = ""
+    clock_at: float = 0.0  # when the desk's clock last went round
+
+
+class UnknownCode(Exception):
+    """No open incident has that code; `near` are the open ones."""
+
+    def __init__(self, code: str, near: Sequence[str]) -> None:
+        super().__init__(f"no open incident has the code {code}")
+        self.code, self.near = code, tuple(near)
+
+
+class Desk:
+    """Owns the incidents. `emergency` takes critical notifications that could not be stored."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        book: RuleBook,
+        policy: Policy,
+        proofs: Mapping[str, Proof],
+        *,
+        now: float,
+        booted_at: float = 0.0,
+        emergency: Callable[[Sequence[Notification]], None] = lambda _: None,
+        queued: Callable[[], None] = lambda: None,
+        chance: random.Random | None = None,
+    ) -> None:
+        self._ledger, self._book, self._policy, self._proofs = ledger, book, policy, dict(proofs)
+        self._booted_at, self._emergency, self._queued = booted_at, emergency, queued
+        self._chance = chance or random.SystemRandom()
+        self._lock = threading.RLock()
+        self._unsaved: list[Changes] = []
+        self._store_error = ""
+        self._clock_at = now
+        self._take_over(ledger.remembered(now), now)
+
+    def _take_over(self, past: Remembered, now: float) -> None:
+        self._incidents = {incident.code: incident for incident in past.incidents}
+        self._codes = set(past.codes)
+        self._traces = dict(past.traces)
+        if "baseline_until" in past.meta:
+            self._baseline_until = float(past.meta["baseline_until"])
+        else:  # the very first start: what is wrong now was wrong before us
+            self._baseline_until = now + self._policy.baseline
+            self._commit(Changes(meta={"baseline_until": repr(self._baseline_until)}))
+        self._publish()
+
+    # --- what comes in -------------------------------------------------------------------------------------------
+
+    def observe(
+        self, collector: str, readings: Sequence[Reading], memory: dict[str, Any] | None, now: float
+    ) -> list[Finding]:
+        """Judge one collector's readings and commit what follows, its `memory` included; return what opened."""
+        with self._lock:
+            findings, traces = judge(self._book, collector, readings, self._traces, now, self._booted_at)
+            changes = Changes(traces={k: t for k, t in traces.items() if _differs(t, self._traces.get(k))})
+            if memory is not None:
+                changes.memories[collector] = memory
+            self._traces.update(traces)
+            opened = [finding for finding in findings if self._take(finding, changes, now)]
+            self._commit(changes)
+            return opened
+
+    def tick(self, now: float) -> float | None:
+        """Let time act on every open incident; return when to come back, or None when nothing is open."""
+        with self._lock:
+            changes = Changes()
+            for incident in self._open():
+                at = next_at(incident, self._policy)
+                if at is not None and at <= now:
+                    self._move(incident, Tick(), changes, now)
+            self._clock_at = now
+            self._commit(changes)
+            return min((at for i in self._open() if (at := next_at(i, self._policy)) is not None), default=None)
+
+    def ack(self, code: str, who: str, how: str, now: float, lasts: float | None = None, note: str = "") -> Incident:
+        """Somebody has it, for `lasts` seconds (the policy's default otherwise). Raises UnknownCode."""
+        until = now + (lasts if lasts is not None else self._policy.ack_for)
+        return self._deed(code, Ack(who, until), "acked", who, how, now, note)
+
+    def unack(self, code: str, who: str, how: str, now: float) -> Incident:
+        """Somebody gives it back: escalation starts again. Raises UnknownCode."""
+        return self._deed(code, Unack(who), "unacked", who, how, now, "")
+
+    def explain(self, key: str, text: str, now: float) -> None:
+        """Add evidence that was gathered after the incident opened, in time for the message where that is possible."""
+        with self._lock:
+            for incident in self._open():
+                member = incident.members.get(key)
+                if member is None:
+                    continue
+                note = f"{member.note}\n{text}" if member.note else text
+                members = {**incident.members, key: msgspec.structs.replace(member, note=note)}
+                after = msgspec.structs.replace(incident, members=members)
+                self._incidents[incident.code] = after
+                entry = Entry(code=incident.code, at=now, what="explained", detail=text)
+                self._commit(Changes(incidents={after.code: after}, history=[entry]))
+
+    def undelivered(self, notification: Notification, why: str, now: float) -> None:
+        """A message did not arrive: the same person's next channel; where there is none, escalate without waiting."""
+        with self._lock:
+            incident = self._incidents.get(notification.code)
+            changes = Changes()
+            failed = Told(notification.contact, notification.channel)
+            if incident is not None:
+                another = next_channel(incident.told, failed, self._policy, self._proofs)
+                entry = Entry(code=incident.code, at=now, what="undelivered", who=failed.contact,
+                              how=failed.channel, detail=why)
+                changes.history.append(entry)
+                if another is not None:
+                    self._stand_in(incident, notification, another, changes, now)
+                elif incident.closed is None and notification.reason not in ("acked", "unacked"):
+                    self._move(incident, Unreached(), changes, now)
+            self._commit(changes)
+
+    # --- what changes the desk itself ------------------------------------------------------------------------------
+
+    def reload(self, book: RuleBook, policy: Policy, proofs: Mapping[str, Proof], collectors: set[str],
+               now: float) -> None:
+        """Work by a new configuration. What it does not watch any more is closed as such."""
+        with self._lock:
+            self._book, self._policy, self._proofs = book, policy, dict(proofs)
+            changes = Changes()
+            gone = {key for key, trace in self._traces.items()
+                    if trace.rule not in book.rules or trace.collector not in collectors}
+            watched = {key for key in self._traces if key not in gone}
+            for incident in self._open():
+                self._move(incident, Unwatched(frozenset(set(incident.members) - watched)), changes, now)
+            for key in gone:
+                del self._traces[key]
+                changes.traces[key] = None
+            self._commit(changes)
+
+    def shift(self, seconds: float, now: float) -> None:
+        """The wall clock was set by so much: everything that waits goes on waiting for as long as it would have."""
+        with self._lock:
+            changes = Changes()
+            self._booted_at += seconds
+            self._baseline_until += seconds
+            changes.meta["baseline_until"] = repr(self._baseline_until)
+            self._traces = {key: trace.shifted(seconds) for key, trace in self._traces.items()}
+            changes.traces.update(self._traces)
+            for incident in list(self._incidents.values()):
+                moved = _shifted(incident, seconds)
+                self._incidents[moved.code] = changes.incidents[moved.code] = moved
+            self._clock_at = now
+            self._commit(changes)
+            self._ledger.shift(seconds)
+
+    @property
+    def view(self) -> View:
+        return self._view
+
+    @property
+    def rules(self) -> RuleBook:
+        return self._book
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _open(self) -> list[Incident]:
+        return [incident for incident in self._incidents.values() if incident.closed is None]
+
+    def _take(self, finding: Finding, changes: Changes, now: float) -> bool:
+        """Give the finding to its incident, or open one; True when something newly went bad."""
+        for incident in self._open():
+            if finding.key in incident.members:
+                self._move(incident, finding, changes, now)
+                return False
+        if finding.state != "bad":
+            return False
+        if finding.since <= self._baseline_until:
+            held = next((i for i in self._open() if i.key == BASELINE), None)
+            if held is not None:
+                self._move(held, finding, changes, now)
+            elif now < self._baseline_until:
+                self._begin(opening(self._code(), finding, now, self._policy, hold_until=self._baseline_until),
+                            (), changes, now)
+            else:
+                self._begin(opening(self._code(), finding, now, self._policy), ("opened",), changes, now)
+            return True
+        past = self._recent(finding.key, now)
+        if past is not None:
+            self._move(past, finding, changes, now)
+        else:
+            self._begin(opening(self._code(), finding, now, self._policy), ("opened",), changes, now)
+        return True
+
+    def _recent(self, key: str, now: float) -> Incident | None:
+        closed = [i for i in self._incidents.values() if i.key == key and i.closed is not None
+                  and now - i.closed <= self._policy.flap_window]
+        return max(closed, key=lambda i: i.opened, default=None)
+
+    def _code(self) -> str:
+        code = new_code(self._codes, self._chance)
+        self._codes.add(code)
+        return code
+
+    def _move(self, incident: Incident, event: Event, changes: Changes, now: float, who: str = "") -> Incident:
+        after, reasons = step(incident, event, now, self._policy)
+        return self._settle(incident, after, reasons, changes, now, who)
+
+    def _begin(self, incident: Incident, reasons: tuple[Reason, ...], changes: Changes, now: float) -> None:
+        self._settle(None, incident, reasons, changes, now)
+
+    def _settle(self, before: Incident | None, after: Incident, reasons: tuple[Reason, ...], changes: Changes,
+                now: float, who: str = "") -> Incident:
+        after, notifications = tell(after, reasons, self._policy, self._proofs, now, who)
+        if before is not None and after == before:
+            return after
+        self._incidents[after.code] = after
+        if before is None or _matters(before, after):
+            changes.incidents[after.code] = after
+        changes.notifications += notifications
+        changes.history += [Entry(code=after.code, at=now, what=reason, who=who) for reason in reasons]
+        if after.closed is not None and "resolved" not in reasons:
+            changes.history.append(Entry(code=after.code, at=now, what="closed", detail=after.closed_why))
+        return after
+
+    def _stand_in(self, incident: Incident, failed: Notification, another: Told, changes: Changes,
+                  now: float) -> None:
+        ordinal = incident.ordinal + 1
+        told = incident.told if another in incident.told else (*incident.told, another)
+        after = msgspec.structs.replace(incident, ordinal=ordinal, told=told)
+        self._incidents[after.code] = changes.incidents[after.code] = after
+        changes.notifications.append(
+            notify(after, failed.reason, another, self._policy, now, ordinal, failed.who, failed.mark)
+        )
+
+    def _deed(self, code: str, event: Event, what: str, who: str, how: str, now: float, note: str) -> Incident:
+        with self._lock:
+            incident = self._incidents.get(code.strip().upper())
+            if incident is None or incident.closed is not None:
+                raise UnknownCode(code, [i.code for i in self._open()])
+            changes = Changes()
+            after = self._move(incident, event, changes, now, who)
+            changes.history = [e for e in changes.history if e.what != what]
+            changes.history.append(Entry(code=after.code, at=now, what=what, who=who, how=how, detail=note))
+            self._commit(changes)
+            return after
+
+    def _commit(self, changes: Changes) -> None:
+        if changes:
+            self._unsaved.append(changes)
+        try:
+            while self._unsaved:
+                self._ledger.commit(self._unsaved[0])
+                self._unsaved.pop(0)
+            self._store_error = ""
+        except StoreError as error:
+            self._store_error = str(error)
+            # Said from memory, and only once: it is queued again, as said, when the store is back.
+            self._emergency([n for n in changes.notifications if n.severity == "critical"])
+        self._publish()
+        if changes.notifications:
+            self._queued()
+
+    def _publish(self) -> None:
+        self._view = View(
+            open=tuple(sorted(self._open(), key=lambda i: (i.severity != "critical", i.opened))),
+            unsaved=len(self._unsaved), store_error=self._store_error, clock_at=self._clock_at,
+        )
+
+
+def _differs(after: Trace, before: Trace | None) -> bool:
+    """Is the difference worth a write? When it was last seen, what it read, and the note are not: they are in memory."""
+    return before is None and _worth(after) or before is not None and (
+        (after.level, after.pending, after.samples) != (before.level, before.pending, before.samples)
+    )
+
+
+def _worth(trace: Trace) -> bool:
+    return bool(trace.level or trace.pending or trace.samples)
+
+
+def _matters(before: Incident, after: Incident) -> bool:
+    """A member's newest value alone is no reason to write to the disk each minute."""
+    def still(incident: Incident) -> Incident:
+        members = {key: msgspec.structs.replace(m, value=0.0, note="") for key, m in incident.members.items()}
+        return msgspec.structs.replace(incident, members=members)
+    return still(before) != still(after)
+
+
+def _shifted(incident: Incident, seconds: float) -> Incident:
+    def moved(at: float | None) -> float | None:
+        return None if at is None else at + seconds
+    return msgspec.structs.replace(
+        incident,
+        opened=incident.opened + seconds,
+        closed=moved(incident.closed),
+        due=moved(incident.due),
+        acked_until=moved(incident.acked_until),
+        calm_since=moved(incident.calm_since),
+        turns=tuple(at + seconds for at in incident.turns),
+        members={key: msgspec.structs.replace(m, since=m.since + seconds) for key, m in incident.members.items()},
+    )

@@ -1,0 +1,109 @@
+"""Who is told of an incident and by which channel: a pure function from reasons to notifications."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from alerts.incident import Incident, Told
+from alerts.notification import Notification, Proof, Reason
+from alerts.policy import Policy
+
+# When several things happen in one breath the first of these is said.
+WEIGHT: tuple[Reason, ...] = (
+    "resolved", "worsened", "flapping", "recurred", "opened", "joined", "escalated", "ack_expired", "unacked",
+    "reminded", "acked", "test",
+)
+
+
+def tell(
+    incident: Incident,
+    reasons: Sequence[Reason],
+    policy: Policy,
+    proofs: Mapping[str, Proof],
+    now: float,
+    who: str = "",
+) -> tuple[Incident, list[Notification]]:
+    """Return the incident that remembers who was told, and the notifications to queue.
+
+    `proofs` says, for each channel that is configured, the strongest proof of arrival it can give.
+    `who` is the person who acknowledged: nobody is told of their own deed.
+    """
+    if not reasons:
+        return incident, []
+    reason = min(reasons, key=WEIGHT.index)
+    notifications: list[Notification] = []
+    told = list(incident.told)
+    for pair in _whom(incident, reason, policy, proofs, now, who):
+        notifications.append(notify(incident, reason, pair, policy, now, incident.ordinal + len(notifications) + 1, who))
+        if pair not in told:
+            told.append(pair)
+    incident = msgspec.structs.replace(
+        incident, told=tuple(told), ordinal=incident.ordinal + len(notifications)
+    )
+    return incident, notifications
+
+
+def notify(
+    incident: Incident, reason: Reason, pair: Told, policy: Policy, now: float, ordinal: int,
+    who: str = "", stands_in_for: str = "",
+) -> Notification:
+    """One notification; it is batched with others for the same person for a moment, and goes stale in its time."""
+    severity = incident.severity or "warning"
+    return Notification(
+        code=incident.code,
+        ordinal=ordinal,
+        reason=reason,
+        severity=severity,
+        contact=pair.contact,
+        channel=pair.channel,
+        created=now,
+        not_before=now + policy.batch,
+        stale_at=now + policy.stale[severity],
+        incident=incident,
+        who=who,
+        stands_in_for=stands_in_for,
+    )
+
+
+def next_channel(told: Iterable[Told], failed: Told, policy: Policy, proofs: Mapping[str, Proof]) -> Told | None:
+    """The failed person's next channel in their order of preference that was not tried yet; None at the end of it."""
+    contact = policy.contacts.get(failed.contact)
+    if contact is None:
+        return None
+    tried = {pair.channel for pair in told if pair.contact == failed.contact} | {failed.channel}
+    left = [channel for channel in contact.channels if channel in proofs and channel not in tried]
+    return Told(failed.contact, left[0]) if left else None
+
+
+def _whom(
+    incident: Incident, reason: Reason, policy: Policy, proofs: Mapping[str, Proof], now: float, who: str
+) -> list[Told]:
+    known = [pair for pair in incident.told if pair.contact in policy.contacts and pair.channel in proofs]
+    if reason == "resolved":
+        return known
+    if reason in ("acked", "unacked"):
+        return [pair for pair in known if pair.contact != who]
+    steps = policy.steps_for(incident.severity)
+    reached = steps[incident.step : incident.step + 1] if reason == "escalated" else steps[: incident.step + 1]
+    pairs = [] if reason == "escalated" else known
+    have = {pair.contact for pair in pairs}
+    for each in reached:
+        for person in policy.persons(each, now):
+            if person not in have and person in policy.contacts:
+                have.add(person)
+                pairs += _channels(incident, person, each.channels, policy, proofs)
+    return list(dict.fromkeys(pairs))
+
+
+def _channels(
+    incident: Incident, person: str, wanted: tuple[str, ...], policy: Policy, proofs: Mapping[str, Proof]
+) -> list[Told]:
+    contact = policy.contacts[person]
+    order = [channel for channel in (wanted or contact.channels) if channel in proofs]
+    # Bad news about a channel does not travel by that channel, where there is another.
+    broken = {value for member in incident.members.values() for name, value in member.labels if name == "notifier"}
+    order = [channel for channel in order if channel not in broken] or order
+    chosen = order[:1]
+    if incident.severity == "critical" and chosen and proofs[chosen[0]] <= Proof.ACCEPTED:
+        chosen = order[:2]  # acceptance is all it can prove, so a second way is used at once
+    return [Told(person, channel) for channel in dict.fromkeys([*chosen, *contact.copy]) if channel in proofs]
