@@ -1,11 +1,19 @@
 """Who is told, when, and by which channel: the configuration that judgement needs, as plain frozen values."""
 
+from typing import Any
+
 import msgspec
 
 from collectors.quantities import Seconds
 
 ONCALL = "oncall"  # in `Step.to`: whoever is on duty
 NEXT_PERSON = 900.0  # seconds without an acknowledgement until the next person is told
+LONGEST_BATCH = 60.0  # promise 12: a critical message waits no longer than this window
+FEWEST_TURNS = 2  # a single turn is no flapping
+
+
+def _by_severity(critical: float, warning: float) -> Any:
+    return msgspec.field(default_factory=lambda: {"critical": critical, "warning": warning})
 
 
 class Contact(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,16 +39,16 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """How the desk speaks. Times in seconds; dicts are by severity. The fields after `steps` are the keys of `[alerts]`."""
+    """How the desk speaks. Times in seconds, dicts by severity. The fields after `steps` are the keys of `[alerts]`."""
 
     contacts: dict[str, Contact]
     people: tuple[str, ...]  # the [oncall] list, in order
     steps: tuple[Step, ...]
-    remind: dict[str, Seconds] = {"critical": 900.0, "warning": 14400.0}
+    remind: dict[str, Seconds] = _by_severity(900.0, 14400.0)
     ack_for: Seconds = 7200.0
     batch: Seconds = 5.0  # problems for one person within it share a message
-    stale: dict[str, Seconds] = {"critical": 21600.0, "warning": 3600.0}  # older messages are not sent any more
-    undelivered: dict[str, Seconds] = {"critical": 180.0, "warning": 900.0}  # not delivered by then: next channel
+    stale: dict[str, Seconds] = _by_severity(21600.0, 3600.0)  # older messages are not sent any more
+    undelivered: dict[str, Seconds] = _by_severity(180.0, 900.0)  # not delivered by then: next channel
     flap_window: Seconds = 3600.0
     flap_turns: int = 3  # opened this often within `flap_window`: it flaps
     flap_calm: Seconds = 1800.0  # good this long: the flapping is over
@@ -53,9 +61,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f'{name} must be longer than nothing: write {{ critical = "15m", warning = "4h" }}')
         if self.ack_for <= 0:
             raise ValueError('ack_for must be longer than nothing: write "2h"')
-        if self.batch > 60:  # promise 12: a critical message waits no longer than this window
+        if self.batch > LONGEST_BATCH:
             raise ValueError('batch holds back critical messages too, so it ends at "60s"')
-        if self.flap_turns < 2:
+        if self.flap_turns < FEWEST_TURNS:
             raise ValueError("flap_turns must be at least 2: a single turn is no flapping")
 
     def steps_for(self, severity: str) -> tuple[Step, ...]:
