@@ -67,7 +67,8 @@ class Desk:
     def _take_over(self, past: Remembered, now: float) -> None:
         self._incidents = {incident.code: incident for incident in past.incidents}
         self._codes = set(past.codes)
-        self._traces = dict(past.traces)
+        # Time that we slept through is nobody's silence: an absence is counted from now.
+        self._traces = {key: msgspec.structs.replace(trace, seen=now) for key, trace in past.traces.items()}
         if "baseline_until" in past.meta:
             self._baseline_until = float(past.meta["baseline_until"])
         else:  # the very first start: what is wrong now was wrong before us
@@ -83,7 +84,7 @@ class Desk:
         """Judge one collector's readings and commit what follows, its `memory` included; return what opened."""
         with self._lock:
             findings, traces = judge(self._book, collector, readings, self._traces, now, self._booted_at)
-            changes = Changes(traces={k: t for k, t in traces.items() if _differs(t, self._traces.get(k))})
+            changes = Changes(traces={k: t for k, t in traces.items() if self._differs(t, self._traces.get(k))})
             if memory is not None:
                 changes.memories[collector] = memory
             self._traces.update(traces)
@@ -116,12 +117,9 @@ class Desk:
         """Add evidence that was gathered after the incident opened, in time for the message where that is possible."""
         with self._lock:
             for incident in self._open():
-                member = incident.members.get(key)
-                if member is None:
+                if key not in incident.members:
                     continue
-                note = f"{member.note}\n{text}" if member.note else text
-                members = {**incident.members, key: msgspec.structs.replace(member, note=note)}
-                after = msgspec.structs.replace(incident, members=members)
+                after = msgspec.structs.replace(incident, evidence={**incident.evidence, key: text})
                 self._incidents[incident.code] = after
                 entry = Entry(code=incident.code, at=now, what="explained", detail=text)
                 self._commit(Changes(incidents={after.code: after}, history=[entry]))
@@ -129,17 +127,18 @@ class Desk:
     def undelivered(self, notification: Notification, why: str, now: float) -> None:
         """A message did not arrive: the same person's next channel; where there is none, escalate without waiting."""
         with self._lock:
+            changes = Changes(passed_on=[notification])
             incident = self._incidents.get(notification.code)
-            changes = Changes()
-            failed = Told(notification.contact, notification.channel)
             if incident is not None:
+                failed = Told(notification.contact, notification.channel)
+                changes.history.append(Entry(code=incident.code, at=now, what="undelivered", who=failed.contact,
+                                             how=failed.channel, detail=why))
                 another = next_channel(incident.told, failed, self._policy, self._proofs)
-                entry = Entry(code=incident.code, at=now, what="undelivered", who=failed.contact,
-                              how=failed.channel, detail=why)
-                changes.history.append(entry)
-                if another is not None:
+                if notification.reason in ("acked", "unacked"):
+                    pass  # a courtesy: nobody is woken through another channel for it
+                elif another is not None:
                     self._stand_in(incident, notification, another, changes, now)
-                elif incident.closed is None and notification.reason not in ("acked", "unacked"):
+                elif incident.closed is None:
                     self._move(incident, Unreached(), changes, now)
             self._commit(changes)
 
@@ -164,7 +163,7 @@ class Desk:
     def shift(self, seconds: float, now: float) -> None:
         """The wall clock was set by so much: everything that waits goes on waiting for as long as it would have."""
         with self._lock:
-            changes = Changes()
+            changes = Changes(shift=seconds)
             self._booted_at += seconds
             self._baseline_until += seconds
             changes.meta["baseline_until"] = repr(self._baseline_until)
@@ -175,7 +174,6 @@ class Desk:
                 self._incidents[moved.code] = changes.incidents[moved.code] = moved
             self._clock_at = now
             self._commit(changes)
-            self._ledger.shift(seconds)
 
     @property
     def view(self) -> View:
@@ -192,10 +190,10 @@ class Desk:
 
     def _take(self, finding: Finding, changes: Changes, now: float) -> bool:
         """Give the finding to its incident, or open one; True when something newly went bad."""
-        for incident in self._open():
-            if finding.key in incident.members:
-                self._move(incident, finding, changes, now)
-                return False
+        holder = self._holder(finding)
+        if holder is not None:
+            self._move(holder, finding, changes, now)
+            return False
         if finding.state != "bad":
             return False
         if finding.since <= self._baseline_until:
@@ -215,10 +213,27 @@ class Desk:
             self._begin(opening(self._code(), finding, now, self._policy), ("opened",), changes, now)
         return True
 
+    def _holder(self, finding: Finding) -> Incident | None:
+        """The open incident that follows this thing.
+
+        A part of the temuan awal that was mended and breaks again later is a new problem, not an old one.
+        """
+        following = [i for i in self._open() if finding.key in i.members]
+        sick = [i for i in following if i.members[finding.key].state != "good"]
+        mended = [i for i in following if finding.state != "bad" or i.step < 0 or len(i.members) == 1]
+        return next(iter([*sick, *mended]), None)
+
     def _recent(self, key: str, now: float) -> Incident | None:
         closed = [i for i in self._incidents.values() if i.key == key and i.closed is not None
                   and now - i.closed <= self._policy.flap_window]
         return max(closed, key=lambda i: i.opened, default=None)
+
+    def _differs(self, after: Trace, before: Trace | None) -> bool:
+        """Is it worth a write? When it was last seen, what it read, and its note only matter while we run."""
+        if before is None:
+            absent = self._book.rules[after.rule].kind == "absent"
+            return absent or bool(after.level or after.pending or after.samples)
+        return (after.level, after.pending, after.samples) != (before.level, before.pending, before.samples)
 
     def _code(self) -> str:
         code = new_code(self._codes, self._chance)
@@ -278,8 +293,9 @@ class Desk:
             self._store_error = ""
         except StoreError as error:
             self._store_error = str(error)
-            # Said from memory, and only once: it is queued again, as said, when the store is back.
-            self._emergency([n for n in changes.notifications if n.severity == "critical"])
+            urgent = [n for n in changes.notifications if n.severity == "critical"]
+            changes.spoken |= {n.mark for n in urgent}  # when the store is back they are stored as said
+            self._emergency(urgent)
         self._publish()
         if changes.notifications:
             self._queued()
@@ -289,17 +305,6 @@ class Desk:
             open=tuple(sorted(self._open(), key=lambda i: (i.severity != "critical", i.opened))),
             unsaved=len(self._unsaved), store_error=self._store_error, clock_at=self._clock_at,
         )
-
-
-def _differs(after: Trace, before: Trace | None) -> bool:
-    """Is the difference worth a write? When it was last seen, what it read, and the note are not: they are in memory."""
-    return before is None and _worth(after) or before is not None and (
-        (after.level, after.pending, after.samples) != (before.level, before.pending, before.samples)
-    )
-
-
-def _worth(trace: Trace) -> bool:
-    return bool(trace.level or trace.pending or trace.samples)
 
 
 def _matters(before: Incident, after: Incident) -> bool:

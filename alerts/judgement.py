@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 import msgspec
 
@@ -15,7 +16,7 @@ LEVELS: tuple[Severity, Severity] = ("critical", "warning")
 
 
 class Trace(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a rule remembers of one thing: the level in force, since when beyond which threshold, samples of its window."""
+    """What a rule remembers of one thing: the level in force, since when beyond which threshold, its samples."""
 
     rule: str
     labels: Labels
@@ -134,7 +135,7 @@ def _window(
 
 def _increase(samples: Sequence[tuple[float, float]]) -> float:
     """Growth of a counter; a value below the one before means that it began again at nought."""
-    pairs = zip(samples, samples[1:], strict=False)
+    pairs = pairwise(samples)
     return sum(after - before if after >= before else after for (_, before), (_, after) in pairs)
 
 

@@ -30,6 +30,9 @@ class Changes(msgspec.Struct, kw_only=True):
     traces: dict[str, Trace | None] = {}  # by finding key; None forgets it
     memories: dict[str, dict[str, Any]] = {}  # by collector
     meta: dict[str, str] = {}
+    spoken: set[str] = set()  # marks of notifications that already went out from memory
+    passed_on: list[Notification] = []  # did not arrive in time and were handed to another channel, or given up
+    shift: float = 0.0  # the wall clock was set by so much: move every time that a queued word waits for
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__struct_fields__)
@@ -48,15 +51,15 @@ class StoreError(Exception):
     """A commit failed (disk full, read-only, I/O error); nothing of it was written. Says what and where."""
 
 
-MessageState = Literal["sending", "uncertain", "retry", "accepted", "failed", "stale", "unknown", "done"]
+MessageState = Literal["sending", "uncertain", "accepted", "done", "failed", "released", "unknown"]
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """A letter under way: one row, written before anything is sent.
 
-    sending: claimed, perhaps on the wire · uncertain: perhaps accepted, ask for the mark · retry: surely not accepted ·
-    accepted: with the provider, proof may still grow · done: its strongest proof is there, or no more is asked ·
-    failed: refused for good · stale: too old to send · unknown: perhaps accepted, nobody can be asked, not repeated.
+    sending: claimed, perhaps on the wire · uncertain: perhaps accepted, to be asked for · accepted: the provider has
+    it, proof may still grow · done: nothing more is asked about it · failed: refused for good · released: surely not
+    accepted, its notifications are queued again · unknown: perhaps accepted, nobody can be asked, not repeated.
     """
 
     id: int
@@ -66,14 +69,12 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     state: MessageState
     claimed: float
     owner: str  # the process that claimed it
-    lease_until: float
-    attempts: int = 0
-    next_at: float | None = None  # next try, or next question about its status
+    questions: int = 0  # how often the provider was asked about it
+    next_at: float | None = None  # when to ask next
     provider_id: str = ""
     proof: Proof | None = None
     accepted_at: float | None = None
     error: str = ""
-    passed_on: bool = False  # its notifications went to the next channel
 
 
 class Ledger(Protocol):
@@ -86,26 +87,34 @@ class Ledger(Protocol):
     def open_batch(self, channel: str, now: float, limit: int) -> Sequence[Notification]:
         """The queued notifications of the person whose batch window ended first; empty when none is ripe."""
 
+    def next_ripe(self, channel: str) -> float | None:
+        """When the next batch window ends, if anything is queued."""
+
     def claim(self, notifications: Sequence[Notification], message: Message) -> Message:
         """Bind them to a message (its id is given here), before it is sent."""
 
-    def record(self, message: Message) -> None: ...
+    def record(self, message: Message) -> None:
+        """Write what became of a message; its notifications follow."""
+
+    def release(self, message: Message, not_before: float) -> None:
+        """It was surely not accepted: queue its notifications again, to go with whatever else waits by then."""
+
+    def spoke(self, notifications: Sequence[Notification]) -> None:
+        """These went out from memory: they are not to be sent again."""
 
     def under_way(self, channel: str) -> Sequence[Message]:
         """Messages that still want something: a try, a question, a proof."""
 
     def notifications_of(self, message: Message) -> Sequence[Notification]: ...
 
-    def stale_unsaid(self, contact: str) -> int:
-        """How many messages to that person went stale without their being told so."""
-
-    def said_stale(self, contact: str) -> None: ...
+    def late(self, channel: str, created_before: Mapping[str, float], unproved: bool) -> Sequence[Notification]:
+        """Notifications older than their severity's limit that were not passed on and are not with the person:
+        neither accepted nor, where `unproved`, delivered."""
 
     def drop_stale(self, channel: str, now: float) -> Sequence[Notification]:
-        """Mark queued notifications past their time as stale; returns them."""
+        """Give up queued notifications past their time; they count as stale until that was said."""
 
-    def shift(self, seconds: float) -> None:
-        """The wall clock was set by so much: move every time that something waits for."""
+    def stale_unsaid(self, contact: str) -> int:
+        """How many notifications to that person went stale without their being told so."""
 
-    def counts(self) -> Mapping[str, float]:
-        """Figures about itself: oldest queued notification, sizes, last proof of delivery."""
+    def said_stale(self, contact: str) -> None: ...

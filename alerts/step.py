@@ -102,13 +102,14 @@ def step(incident: Incident, event: Event, now: float, policy: Policy) -> tuple[
 
 
 def next_at(incident: Incident, policy: Policy) -> float | None:
-    """When the clock must come back to this incident; None for a closed one. Promise 7 hangs on its never being None."""
+    """When the clock must come back to this incident; None only for a closed one (promise 7)."""
     if incident.closed is not None:
         return None
-    calm = [incident.calm_since + policy.flap_calm] if incident.calm_since is not None else []
+    if incident.calm_since is not None:
+        return incident.calm_since + policy.flap_calm
     if incident.acked_until is not None:
-        return min([incident.acked_until, *calm])
-    return min([incident.due if incident.due is not None else 0.0, *calm])
+        return incident.acked_until
+    return incident.due if incident.due is not None else 0.0
 
 
 def _found(incident: Incident, finding: Finding, now: float, policy: Policy) -> tuple[Incident, tuple[Reason, ...]]:
@@ -176,8 +177,9 @@ def _turned(incident: Incident, now: float, policy: Policy) -> Incident:
 
 
 def _ticked(incident: Incident, now: float, policy: Policy) -> tuple[Incident, tuple[Reason, ...]]:
-    if incident.calm_since is not None and now - incident.calm_since >= policy.flap_calm:
-        return _closed(incident, now, "good")
+    if incident.calm_since is not None:  # good at this moment: nobody is urged, only the calm is waited for
+        calm = now - incident.calm_since >= policy.flap_calm
+        return _closed(incident, now, "good") if calm else (incident, ())
     if incident.acked_until is not None:
         if now < incident.acked_until:
             return incident, ()

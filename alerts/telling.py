@@ -34,7 +34,8 @@ def tell(
     notifications: list[Notification] = []
     told = list(incident.told)
     for pair in _whom(incident, reason, policy, proofs, now, who):
-        notifications.append(notify(incident, reason, pair, policy, now, incident.ordinal + len(notifications) + 1, who))
+        ordinal = incident.ordinal + len(notifications) + 1
+        notifications.append(notify(incident, reason, pair, policy, now, ordinal, who))
         if pair not in told:
             told.append(pair)
     incident = msgspec.structs.replace(

@@ -1,0 +1,333 @@
+"""The one door: each channel's thread claims, sends, asks and proves, and says what did not arrive.
+
+A message is a row before it is sent. What surely was not accepted is queued again; what perhaps was is asked for by its
+mark before anything is repeated (promise 9). Nothing here judges: `late` and `refused` go back to the desk.
+"""
+
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, cast
+
+import msgspec
+import structlog
+
+from alerts.ledger import Ledger, Message, StoreError
+from alerts.notification import Busy, Letter, Notification, Notifier, Proof, Receipt, Refused, Status, Uncertain
+
+BATCH = 20  # problems in one letter; the rest goes in the next
+PACE = 6.0  # seconds between two messages to one person: WhatsApp's pair rate, and kindness elsewhere
+ASK_AFTER = 10.0  # seconds before a provider is asked for a mark: its list may lag behind what it accepted
+IDLE = 30.0  # look at least this often, so that a lost wake-up costs little
+BACK_OFF = (2.0, 60.0)  # first and longest pause after a failure, seconds
+QUESTIONS = (3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)  # pauses between questions about a status
+GIVE_UP_ASKING = 86400.0  # seconds; a blocked recipient stays "sent" for ever
+READ_WAIT = 3600.0  # seconds that a delivered message is still asked whether it was read
+RETRIES = 3  # of a message that the provider took and then failed for a passing reason
+
+log = structlog.get_logger()
+
+
+class Compose(Protocol):
+    """Writes the letter for one person and channel."""
+
+    def __call__(self, notifications: Sequence[Notification], contact: str, channel: str, *, now: float,
+                 window_open: bool, stale: int, from_memory: bool) -> Letter | None: ...
+
+
+class Finder(Protocol):
+    """A notifier whose provider can be asked for a mark."""
+
+    def find(self, mark: str, to: str) -> Receipt | None: ...
+
+
+class Inquirer(Protocol):
+    """A notifier whose provider tells what became of a message."""
+
+    def status(self, provider_id: str) -> Status: ...
+
+
+class Outcomes(Protocol):
+    """Told of every end: `accepted`, `delivered`, `read`, `refused`, `busy`, `uncertain`, `stale`, `unknown`."""
+
+    def __call__(self, channel: str, outcome: str, notifications: Sequence[Notification], now: float) -> None: ...
+
+
+class Channel:
+    """One notifier's thread. All methods but `wake`, `emergency` and `stop` belong to that thread."""
+
+    def __init__(
+        self,
+        name: str,
+        notifier: Notifier,
+        ledger: Ledger,
+        compose: Compose,
+        *,
+        clock: Callable[[], float],
+        undelivered: Callable[[Notification, str, float], None],
+        patience: Callable[[], Mapping[str, float]],
+        window_open: Callable[[str, float], bool] = lambda contact, now: False,
+        outcomes: Outcomes = lambda channel, outcome, notifications, now: None,
+        process: str = "",
+        chance: random.Random | None = None,
+    ) -> None:
+        self.name, self._notifier, self._ledger, self._compose = name, notifier, ledger, compose
+        self._clock, self._undelivered, self._patience = clock, undelivered, patience
+        self._window_open, self._outcomes, self._process = window_open, outcomes, process
+        self._chance = chance or random.Random()
+        self._awake, self._stopped = threading.Event(), threading.Event()
+        self._failures, self._paused_until = 0, 0.0
+        self._last_to: dict[str, float] = {}
+        self._shut: set[str] = set()  # people whose 24-hour window turned out to be shut
+        self._retried: dict[str, int] = {}
+        self._from_memory: deque[Notification] = deque()
+        self._spoken: dict[str, Notification] = {}
+        self.turned_at = clock()  # when the thread last went round, for the watchdog
+        self.error = ""  # why the channel does not work at present
+        self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something was queued."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Leave after what is being done at this moment; a send in flight is asked for at the next start."""
+        self._stopped.set()
+        self._awake.set()
+
+    def emergency(self, notifications: Sequence[Notification]) -> None:
+        """Send these although they cannot be stored."""
+        self._from_memory.extend(n for n in notifications if n.channel == self.name)
+        self._awake.set()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._awake.clear()
+            try:
+                pause = self.turn()
+            except StoreError as error:
+                log.error("outbox_store_failed", channel=self.name, error=str(error))
+                pause = BACK_OFF[0]
+            self._awake.wait(pause)
+
+    def turn(self) -> float:
+        """Do what is due, with at most one call for each message; return seconds until something may be due again."""
+        now = self.turned_at = self._clock()
+        self._speak_from_memory()
+        if self._spoken:
+            self._ledger.spoke(list(self._spoken.values()))
+            self._spoken.clear()
+        dropped = self._ledger.drop_stale(self.name, now)
+        if dropped:
+            self._outcomes(self.name, "stale", dropped, now)
+        for message in self._ledger.under_way(self.name):
+            if message.state == "sending" and message.owner != self._process:
+                message = msgspec.structs.replace(message, state="uncertain", next_at=message.claimed + ASK_AFTER)
+            if message.next_at is not None and message.next_at <= self._clock():
+                if message.state == "uncertain":
+                    self._recover(message)
+                elif message.state == "accepted":
+                    self._inquire(message)
+        self._say_late()
+        self._send_batches()
+        return self._pause()
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def _send_batches(self) -> None:
+        while not self._stopped.is_set() and (now := self._clock()) >= self._paused_until:
+            batch = self._ledger.open_batch(self.name, now, BATCH)
+            if not batch or now < self._last_to.get(batch[0].contact, float("-inf")) + PACE:
+                return
+            self._claim_and_send(batch, now)
+
+    def _claim_and_send(self, batch: Sequence[Notification], now: float) -> None:
+        contact = batch[0].contact
+        stale = self._ledger.stale_unsaid(contact)
+        open_window = contact not in self._shut and self._window_open(contact, now)
+        letter = self._compose(batch, contact, self.name, now=now, window_open=open_window, stale=stale,
+                               from_memory=False)
+        if letter is None:  # the contact is gone from the configuration: there is nobody to write to
+            self._ledger.spoke(batch)
+            return
+        message = Message(id=0, channel=self.name, contact=contact, letter=letter, state="sending", claimed=now,
+                          owner=self._process)
+        try:
+            message = self._ledger.claim(batch, message)
+        except StoreError:
+            urgent = [n for n in batch if n.severity == "critical"]
+            self._from_memory.extend(urgent)
+            self._speak_from_memory()
+            raise
+        self._post(message, batch)
+        if stale and message.state != "released":
+            self._ledger.said_stale(contact)
+
+    def _post(self, message: Message, batch: Sequence[Notification]) -> None:
+        """One attempt; whatever the vendor answers ends in a state."""
+        self._last_to[message.contact] = self._clock()
+        try:
+            receipt = self._notifier.send(message.letter)
+        except Refused as refused:
+            self._fail(message, batch, f"{refused.code} {refused.why}".strip())
+        except Busy as busy:
+            self._back_off(busy.why, busy.retry_after)
+            self._ledger.release(message, self._paused_until)
+            self._outcomes(self.name, "busy", batch, self._clock())
+        except Uncertain as uncertain:
+            self._doubt(message, batch, uncertain.why)
+        except Exception as error:  # a notifier's own fault: what it sent is not known, and the channel must live on
+            log.exception("notifier_failed", channel=self.name)
+            self._doubt(message, batch, f"{type(error).__name__}: {error}")
+        else:
+            self._accept(message, batch, receipt)
+
+    def _accept(self, message: Message, batch: Sequence[Notification], receipt: Receipt) -> None:
+        now = self._clock()
+        if self._failures:
+            log.info("channel_recovered", channel=self.name)
+        self._failures, self._paused_until, self.error = 0, 0.0, ""
+        asks = self._notifier.proof > receipt.proof and hasattr(self._notifier, "status")
+        self._ledger.record(msgspec.structs.replace(
+            message, state="accepted" if asks else "done", provider_id=receipt.id, proof=receipt.proof,
+            accepted_at=now, questions=0, next_at=now + QUESTIONS[0] if asks else None))
+        self._outcomes(self.name, "accepted", batch, now)
+
+    def _fail(self, message: Message, batch: Sequence[Notification], why: str) -> None:
+        now = self._clock()
+        log.error("message_refused", channel=self.name, contact=message.contact, mark=message.letter.mark, error=why)
+        self.error = why
+        self._ledger.record(msgspec.structs.replace(message, state="failed", error=why, next_at=None))
+        self._outcomes(self.name, "refused", batch, now)
+        for notification in batch:
+            self._undelivered(notification, why, now)
+
+    def _doubt(self, message: Message, batch: Sequence[Notification], why: str) -> None:
+        now = self._clock()
+        log.warning("message_uncertain", channel=self.name, mark=message.letter.mark, error=why)
+        self._ledger.record(msgspec.structs.replace(
+            message, state="uncertain", error=why, next_at=now + ASK_AFTER, owner=self._process))
+        self._outcomes(self.name, "uncertain", batch, now)
+
+    def _back_off(self, why: str, retry_after: float | None) -> None:
+        if not self._failures:
+            log.warning("channel_busy", channel=self.name, error=why)
+        self.error = why
+        pause = min(BACK_OFF[1], BACK_OFF[0] * 2.0**self._failures) * self._chance.uniform(0.7, 1.3)
+        self._failures += 1
+        self._paused_until = self._clock() + (retry_after if retry_after is not None else pause)
+
+    # --- after it left -------------------------------------------------------------------------------------------
+
+    def _recover(self, message: Message) -> None:
+        """Was it accepted? Ask by the mark; where nobody can be asked, repeat what is critical and nothing else."""
+        batch = self._ledger.notifications_of(message)
+        if not hasattr(self._notifier, "find"):
+            if message.letter.severity == "critical":
+                self._post(self._claimed_anew(message), batch)
+            else:
+                self._ledger.record(msgspec.structs.replace(message, state="unknown", next_at=None))
+                self._outcomes(self.name, "unknown", batch, self._clock())
+            return
+        try:
+            receipt = cast(Finder, self._notifier).find(message.letter.mark, message.letter.to)
+        except (Busy, Uncertain, Refused) as error:
+            self._back_off(error.why, None)
+            self._ledger.record(msgspec.structs.replace(
+                message, owner=self._process, next_at=self._paused_until, questions=message.questions + 1))
+            return
+        if receipt is not None:
+            self._accept(message, batch, receipt)
+        else:
+            self._post(self._claimed_anew(message), batch)
+
+    def _claimed_anew(self, message: Message) -> Message:
+        """The same letter under the same mark, claimed by this process before it goes out again."""
+        anew = msgspec.structs.replace(message, state="sending", owner=self._process, claimed=self._clock(),
+                                       next_at=None)
+        self._ledger.record(anew)
+        return anew
+
+    def _inquire(self, message: Message) -> None:
+        now = self._clock()
+        asked = msgspec.structs.replace(message, questions=message.questions + 1)
+        asked = msgspec.structs.replace(
+            asked, next_at=now + QUESTIONS[min(asked.questions, len(QUESTIONS) - 1)])
+        try:
+            status = cast(Inquirer, self._notifier).status(message.provider_id)
+        except (Busy, Uncertain, Refused) as error:
+            log.warning("status_unknown", channel=self.name, mark=message.letter.mark, error=error.why)
+            self._ledger.record(self._enough(asked, now))
+            return
+        batch = self._ledger.notifications_of(message)
+        if status.failed:
+            self._failed_later(asked, batch, status)
+            return
+        if status.proof is not None and status.proof > (message.proof or 0):
+            self._outcomes(self.name, status.proof.name.lower(), batch, now)
+            asked = msgspec.structs.replace(asked, proof=status.proof)
+        self._ledger.record(self._enough(asked, now))
+
+    def _enough(self, message: Message, now: float) -> Message:
+        age = now - (message.accepted_at or now)
+        proof = message.proof or Proof.ACCEPTED
+        asked_out = proof >= self._notifier.proof or age > GIVE_UP_ASKING or (
+            proof >= Proof.DELIVERED and age > READ_WAIT)
+        return msgspec.structs.replace(message, state="done", next_at=None) if asked_out else message
+
+    def _failed_later(self, message: Message, batch: Sequence[Notification], status: Status) -> None:
+        """The provider took it and then could not deliver it."""
+        if status.needs_template and message.contact not in self._shut:
+            self._shut.add(message.contact)
+            self._ledger.release(message, self._clock())
+            return
+        tries = self._retried[message.letter.mark] = self._retried.get(message.letter.mark, 0) + 1
+        if status.retry and tries <= RETRIES:
+            self._back_off(status.failed, None)
+            self._ledger.release(message, self._paused_until)
+            return
+        self._fail(message, batch, status.failed)
+
+    def wrote_to_us(self, contact: str) -> None:
+        """The person's window is open again."""
+        self._shut.discard(contact)
+
+    def _say_late(self) -> None:
+        now = self._clock()
+        limits = {severity: now - patience for severity, patience in self._patience().items()}
+        unproved = self._notifier.proof >= Proof.DELIVERED
+        for notification in self._ledger.late(self.name, limits, unproved):
+            self._undelivered(notification, self.error or "not delivered in time", now)
+
+    def _speak_from_memory(self) -> None:
+        while self._from_memory and self._clock() >= self._paused_until:
+            notification = self._from_memory[0]
+            letter = self._compose([notification], notification.contact, self.name, now=self._clock(),
+                                   window_open=False, stale=0, from_memory=True)
+            if letter is not None:
+                try:
+                    self._notifier.send(letter)
+                except Busy as busy:
+                    self._back_off(busy.why, busy.retry_after)
+                    return
+                except (Refused, Uncertain) as error:  # nothing to be written down now: say it and go on
+                    log.error("emergency_message_failed", channel=self.name, mark=letter.mark, error=error.why)
+                else:
+                    self._outcomes(self.name, "accepted", [notification], self._clock())
+            self._from_memory.popleft()
+            self._spoken[notification.mark] = notification
+
+    def _pause(self) -> float:
+        now = self._clock()
+        times = [m.next_at for m in self._ledger.under_way(self.name) if m.next_at is not None]
+        ripe = self._ledger.next_ripe(self.name)
+        if ripe is not None:
+            recent = max(self._last_to.values(), default=float("-inf")) + PACE
+            times.append(max(ripe, self._paused_until, min(recent, now + PACE)))
+        if self._from_memory:
+            times.append(self._paused_until)
+        return min(IDLE, max(0.05, min(times, default=now + IDLE) - now))
