@@ -352,12 +352,11 @@ class Store:
         figures = {"bytes": float(self.path.stat().st_size)}
         return figures | {name: at for name, at in (("oldest", oldest), ("proved", proved)) if at is not None}
 
-    def refusals(self, since: float) -> list[tuple[str, str, bool]]:
-        """(channel, contact, was the last message refused) for everybody written to since then."""
-        rows = self._read("SELECT channel, contact, state = 'failed', max(id) FROM messages"
-                          " WHERE claimed >= ? AND state IN ('failed', 'accepted', 'done') GROUP BY channel, contact",
-                          (since,))
-        return [(channel, contact, bool(failed)) for channel, contact, failed, _ in rows]
+    def last_messages(self, since: float) -> list[Message]:
+        """The last finished message to each person by each channel, of those claimed since then."""
+        rows = self._read("SELECT body, max(id) FROM messages WHERE claimed >= ? AND state IN"
+                          " ('failed', 'accepted', 'done') GROUP BY channel, contact", (since,))
+        return [msgspec.json.decode(body, type=Message) for body, _ in rows]
 
     def history(self, code: str) -> list[Entry]:
         rows = self._read("SELECT code, at, what, who, how, detail FROM history WHERE code = ? ORDER BY id", (code,))

@@ -22,6 +22,9 @@ from alerts.telling import next_channel, notify, tell
 from collectors.base import Reading
 
 
+PRINT = "options:"  # prefix of the meta keys that hold the collectors' fingerprints
+
+
 class View(msgspec.Struct, frozen=True):
     """What readers see: a picture that never changes under them."""
 
@@ -53,6 +56,7 @@ class Desk:
         booted_at: float = 0.0,
         emergency: Callable[[Sequence[Notification]], None] = lambda _: None,
         queued: Callable[[], None] = lambda: None,
+        fingerprints: Mapping[str, str] | None = None,
         chance: random.Random | None = None,
     ) -> None:
         self._ledger, self._book, self._policy, self._proofs = ledger, book, policy, dict(proofs)
@@ -62,19 +66,22 @@ class Desk:
         self._unsaved: list[Changes] = []
         self._store_error = ""
         self._clock_at = now
-        self._take_over(ledger.remembered(now), now)
+        self._review: set[str] = set()
+        self._take_over(ledger.remembered(now), fingerprints or {}, now)
 
-    def _take_over(self, past: Remembered, now: float) -> None:
+    def _take_over(self, past: Remembered, fingerprints: Mapping[str, str], now: float) -> None:
         self._incidents = {incident.code: incident for incident in past.incidents}
         self._codes = set(past.codes)
         # Time that we slept through is nobody's silence: an absence is counted from now.
         self._traces = {key: msgspec.structs.replace(trace, seen=now) for key, trace in past.traces.items()}
+        self._fingerprints = {key.removeprefix(PRINT): value for key, value in past.meta.items()
+                              if key.startswith(PRINT)}
         if "baseline_until" in past.meta:
             self._baseline_until = float(past.meta["baseline_until"])
         else:  # the very first start: what is wrong now was wrong before us
             self._baseline_until = now + self._policy.baseline
             self._commit(Changes(meta={"baseline_until": repr(self._baseline_until)}))
-        self._publish()
+        self.reload(self._book, self._policy, self._proofs, fingerprints, now)
 
     # --- what comes in -------------------------------------------------------------------------------------------
 
@@ -88,6 +95,9 @@ class Desk:
             if memory is not None:
                 changes.memories[collector] = memory
             self._traces.update(traces)
+            if collector in self._review and _whole(readings):
+                self._review.discard(collector)
+                self._drop({k for k, t in self._traces.items() if t.collector == collector} - set(traces), changes, now)
             opened = [finding for finding in findings if self._take(finding, changes, now)]
             self._commit(changes)
             return opened
@@ -144,20 +154,21 @@ class Desk:
 
     # --- what changes the desk itself ------------------------------------------------------------------------------
 
-    def reload(self, book: RuleBook, policy: Policy, proofs: Mapping[str, Proof], collectors: set[str],
+    def reload(self, book: RuleBook, policy: Policy, proofs: Mapping[str, Proof], fingerprints: Mapping[str, str],
                now: float) -> None:
-        """Work by a new configuration. What it does not watch any more is closed as such."""
+        """Work by a new configuration; `fingerprints` tells, for each collector, its options in a comparable form.
+
+        What no rule or collector watches any more is closed as such. A collector whose options changed is reviewed: what
+        its first whole run does not report any more was taken out by the operator.
+        """
         with self._lock:
             self._book, self._policy, self._proofs = book, policy, dict(proofs)
-            changes = Changes()
-            gone = {key for key, trace in self._traces.items()
-                    if trace.rule not in book.rules or trace.collector not in collectors}
-            watched = {key for key in self._traces if key not in gone}
-            for incident in self._open():
-                self._move(incident, Unwatched(frozenset(set(incident.members) - watched)), changes, now)
-            for key in gone:
-                del self._traces[key]
-                changes.traces[key] = None
+            changed = {name: text for name, text in fingerprints.items() if self._fingerprints.get(name) != text}
+            self._review |= {name for name in changed if name in self._fingerprints}
+            self._fingerprints |= changed
+            changes = Changes(meta={PRINT + name: text for name, text in changed.items()})
+            self._drop({key for key, trace in self._traces.items()
+                        if trace.rule not in book.rules or trace.collector not in fingerprints}, changes, now)
             self._commit(changes)
 
     def shift(self, seconds: float, now: float) -> None:
@@ -235,6 +246,14 @@ class Desk:
             return absent or bool(after.level or after.pending or after.samples)
         return (after.level, after.pending, after.samples) != (before.level, before.pending, before.samples)
 
+    def _drop(self, keys: set[str], changes: Changes, now: float) -> None:
+        """These are not watched any more."""
+        for incident in self._open():
+            self._move(incident, Unwatched(frozenset(keys)), changes, now)
+        for key in keys:
+            del self._traces[key]
+            changes.traces[key] = None
+
     def _code(self) -> str:
         code = new_code(self._codes, self._chance)
         self._codes.add(code)
@@ -305,6 +324,12 @@ class Desk:
             open=tuple(sorted(self._open(), key=lambda i: (i.severity != "critical", i.opened))),
             unsaved=len(self._unsaved), store_error=self._store_error, clock_at=self._clock_at,
         )
+
+
+def _whole(readings: Sequence[Reading]) -> bool:
+    """Did the run succeed, and each of its targets?"""
+    told = [r.value for r in readings if r.metric in ("jaga_collector_success", "jaga_target_success")]
+    return bool(told) and all(value == 1 for value in told)
 
 
 def _matters(before: Incident, after: Incident) -> bool:

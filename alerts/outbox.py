@@ -85,7 +85,18 @@ class Channel:
         self._spoken: dict[str, Notification] = {}
         self.turned_at = clock()  # when the thread last went round, for the watchdog
         self.error = ""  # why the channel does not work at present
+        self.failing_since: float | None = None  # unix seconds
         self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
+
+    @property
+    def address(self) -> str:
+        """The contact's field that it writes to."""
+        return self._notifier.address
+
+    @property
+    def proof(self) -> Proof:
+        """The strongest proof of arrival that it can give."""
+        return self._notifier.proof
 
     def start(self) -> None:
         self._thread.start()
@@ -190,7 +201,7 @@ class Channel:
         now = self._clock()
         if self._failures:
             log.info("channel_recovered", channel=self.name)
-        self._failures, self._paused_until, self.error = 0, 0.0, ""
+        self._failures, self._paused_until, self.error, self.failing_since = 0, 0.0, "", None
         asks = self._notifier.proof > receipt.proof and hasattr(self._notifier, "status")
         self._ledger.record(msgspec.structs.replace(
             message, state="accepted" if asks else "done", provider_id=receipt.id, proof=receipt.proof,
@@ -217,6 +228,7 @@ class Channel:
         if not self._failures:
             log.warning("channel_busy", channel=self.name, error=why)
         self.error = why
+        self.failing_since = self.failing_since or self._clock()
         pause = min(BACK_OFF[1], BACK_OFF[0] * 2.0**self._failures) * self._chance.uniform(0.7, 1.3)
         self._failures += 1
         self._paused_until = self._clock() + (retry_after if retry_after is not None else pause)

@@ -1,0 +1,68 @@
+"""What the agent says of itself, as readings like any other, judged by `alerts/rules/agent.toml`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from agent.runner import LAST_SUCCESS, OVERRUN, SUCCESS, TARGET_SUCCESS, WATCH_UP
+from alerts.desk import View
+from alerts.ledger import Message
+from alerts.outbox import Channel
+from alerts.policy import Policy
+from collectors.base import Metric, Reading
+
+NAME = "agent"  # whose readings these are, where a collector's name is asked for
+
+OUTBOX_OLDEST = Metric("jaga_outbox_oldest_seconds", "Age of the oldest notification that is not with its provider yet.")
+STORE_WRITABLE = Metric("jaga_store_writable", "1 when the last commit to the database succeeded.")
+STORE_SET_ASIDE = Metric("jaga_store_set_aside", "Corrupt databases that were set aside and not looked at yet.")
+BALLAST = Metric("jaga_store_ballast", "1 while the reserve for a full disk is in place.")
+CONFIG_VALID = Metric("jaga_config_valid", "1 when the configuration file is the one in force.")
+NOTIFIER_FAILING = Metric(
+    "jaga_notifier_failing_seconds", "How long the channel has been failing without a success.", ("notifier",)
+)
+REFUSED = Metric(
+    "jaga_notifier_refused", "1 when the last message to this person by this channel was refused for good.",
+    ("notifier", "contact"),
+)
+CLOCK_JUMPS = Metric("jaga_clock_jumps_total", "How often the wall clock was set by more than half a minute.",
+                     kind="counter")
+
+# The runner's own metrics are judged by the rules of the agent, whichever collector they are about.
+__all__ = ["BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST", "OVERRUN",
+           "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS", "WATCH_UP", "readings"]
+
+
+def readings(
+    view: View,
+    channels: Mapping[str, Channel],
+    policy: Policy,
+    *,
+    oldest: float | None,
+    last_messages: Sequence[Message],
+    set_aside: Sequence[Path],
+    has_ballast: bool,
+    config_error: str,
+    jumps: int,
+    now: float,
+) -> Iterator[Reading]:
+    """Yield the agent's own readings. `oldest`: unix seconds; `last_messages`: the last finished one per person and
+    channel; `config_error`: why the file on disk is not in force, or ""."""
+    yield OUTBOX_OLDEST(max(0.0, now - oldest) if oldest is not None else 0.0)
+    yield STORE_WRITABLE(float(not view.store_error), note=view.store_error)
+    yield STORE_SET_ASIDE(float(len(set_aside)), note=", ".join(str(path) for path in set_aside))
+    yield BALLAST(float(has_ballast))
+    yield CONFIG_VALID(float(not config_error), note=config_error)
+    yield CLOCK_JUMPS(float(jumps))
+    for name, channel in channels.items():
+        since = channel.failing_since
+        yield NOTIFIER_FAILING(max(0.0, now - since) if since is not None else 0.0, note=channel.error, notifier=name)
+    for message in last_messages:
+        contact = policy.contacts.get(message.contact)
+        channel = channels.get(message.channel)
+        if contact is None or channel is None:
+            continue
+        # A number that was mended since is not a refused one any more: it simply has no proof yet.
+        same = contact.addresses.get(channel.address, "") == message.letter.to
+        refused = message.state == "failed" and same
+        yield REFUSED(float(refused), note=message.error if refused else "", notifier=message.channel,
+                      contact=message.contact)
