@@ -43,7 +43,8 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Telegram has its token in the path of every URL
     (re.compile(r"\bbot\d{6,}:[\w-]{20,}"), "bot***"),
     (re.compile(r"\b(Bearer|Basic) [\w.~+/=-]{8,}"), r"\1 ***"),
-    (re.compile(r"(?i)\b([\w-]*(?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"), r"\1***"),
+    (re.compile(r"(?i)\b([\w-]*(?:password|passwd|secret|token|api_?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"',;&]+"),
+     r"\1***"),
     # e-mail addresses, but not systemd's template instances (getty@tty1.service)
     (re.compile(r"\b([\w.%+-])[\w.%+-]*@((?:[\w-]+\.)+(?!(?:service|socket|timer|target|mount|slice|scope|path|device"
                 r"|swap|automount)\b)[A-Za-z]{2,})\b"), r"\1***@\2"),
@@ -70,6 +71,25 @@ def get_logger(name: str = "") -> Log:
     """A logger of this house: events are short fixed words, everything else is a field."""
     logger: Log = structlog.stdlib.get_logger(name or None)
     return logger
+
+
+class Turns:
+    """Logs the first failure of a kind and the recovery, not the hours between: `disk_failed`, `disk_recovered`."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._faults: dict[tuple[str, ...], str] = {}
+
+    def say(self, subject: str, fault: str = "", error: str = "", exc_info: bool = False, **which: str) -> None:
+        """`fault` is the kind of failure, "" for good; `which` says of what, and goes into the line."""
+        key = (subject, *which.values())
+        before = self._faults.pop(key, "")
+        if fault:
+            self._faults[key] = fault
+        if fault and fault != before:
+            self._log.warning(f"{subject}_failed", error=error, exc_info=exc_info, **which)
+        elif before and not fault:
+            self._log.info(f"{subject}_recovered", **which)
 
 
 def configure(json: bool | None = None) -> None:
