@@ -180,7 +180,6 @@ class Channel:
 
     def _post(self, message: Message, batch: Sequence[Notification]) -> None:
         """One attempt; whatever the vendor answers ends in a state."""
-        self._last_to[message.contact] = self._clock()
         try:
             receipt = self._notifier.send(message.letter)
         except Refused as refused:
@@ -198,7 +197,7 @@ class Channel:
             self._accept(message, batch, receipt)
 
     def _accept(self, message: Message, batch: Sequence[Notification], receipt: Receipt) -> None:
-        now = self._clock()
+        now = self._last_to[message.contact] = self._clock()
         if self._failures:
             log.info("channel_recovered", channel=self.name)
         self._failures, self._paused_until, self.error, self.failing_since = 0, 0.0, "", None
@@ -218,7 +217,7 @@ class Channel:
             self._undelivered(notification, why, now)
 
     def _doubt(self, message: Message, batch: Sequence[Notification], why: str) -> None:
-        now = self._clock()
+        now = self._last_to[message.contact] = self._clock()
         log.warning("message_uncertain", channel=self.name, mark=message.letter.mark, error=why)
         self._ledger.record(msgspec.structs.replace(
             message, state="uncertain", error=why, next_at=now + ASK_AFTER, owner=self._process))
