@@ -43,7 +43,7 @@ def mailbox(written: str) -> Address:
 
 
 def _subject(letter: Letter) -> bytes:
-    """Always as encoded words: Python would decode one that hides in a label (`=?utf-8?q?=0aBcc:…?=`) and write it out."""
+    """Always as encoded words: Python would decode one that hides in a label (`=?utf-8?q?=0aBcc:…?=`) and write it."""
     encoded = Header(line(letter.subject), "utf-8", header_name="Subject").encode(linesep="\r\n")
     return f"Subject: {encoded}\r\n".encode("ascii")
 

@@ -57,6 +57,8 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     mark: str
     answer_reply: str
     answer_take_over: str
+    if_you_take_it: str
+    to_take_over: str
     answer_link: str
     answer_command: str
     answer_call: str
@@ -121,9 +123,11 @@ ID = Phrases(
     mark="Kode {mark}",
     answer_reply='Balas "ok {code}" bila Anda tangani.',
     answer_take_over='Balas "ok {code}" untuk mengambil alih.',
-    answer_link="Bila Anda tangani, buka: {link}",
-    answer_command="Bila Anda tangani, jalankan: jaga ack {code}",
-    answer_call="Bila Anda tangani, kabari IT dan sebut kode {code}.",
+    if_you_take_it="Bila Anda tangani",
+    to_take_over="Untuk mengambil alih",
+    answer_link="{lead}, buka: {link}",
+    answer_command="{lead}, jalankan: jaga ack {code}",
+    answer_call="{lead}, kabari IT dan sebut kode {code}.",
     look="Lihat: {link}",
     stale=("{count} pesan basi tidak terkirim", "{count} pesan basi tidak terkirim"),
     from_memory="dikirim dari memori: penyimpanan penuh atau rusak",
@@ -184,9 +188,11 @@ EN = Phrases(
     mark="Code {mark}",
     answer_reply='Reply "ok {code}" if you take it.',
     answer_take_over='Reply "ok {code}" to take over.',
-    answer_link="If you take it, open: {link}",
-    answer_command="If you take it, run: jaga ack {code}",
-    answer_call="If you take it, tell IT and name the code {code}.",
+    if_you_take_it="If you take it",
+    to_take_over="To take over",
+    answer_link="{lead}, open: {link}",
+    answer_command="{lead}, run: jaga ack {code}",
+    answer_call="{lead}, tell IT and name the code {code}.",
     look="See: {link}",
     stale=("{count} stale message was not sent", "{count} stale messages were not sent"),
     from_memory="sent from memory: the store is full or broken",

@@ -86,9 +86,12 @@ def answer(code: str, reason: str, reader: Reader) -> str:
     words, link = reader.words, (reader.links or {}).get(code, "")
     if reader.two_way:
         return fill(words.answer_take_over if reason == "acked" else words.answer_reply, {"code": code})
+    if reason == "test":
+        return ""
+    lead = words.to_take_over if reason == "acked" else words.if_you_take_it
     if link:
-        return fill(words.answer_link, {"link": line(link)})
-    parts = [fill(words.answer_command if reader.technician else words.answer_call, {"code": code})]
+        return fill(words.answer_link, {"lead": lead, "link": line(link)})
+    parts = [fill(words.answer_command if reader.technician else words.answer_call, {"lead": lead, "code": code})]
     if reader.public_url:
         parts.append(fill(words.look, {"link": f"{line(reader.public_url).rstrip('/')}/incidents/{code}"}))
     return " · ".join(parts)
@@ -157,7 +160,7 @@ def _item(member: Finding, incident: Incident, reader: Reader) -> str:
     severity = reader.words.severities.get(member.severity, line(member.severity))
     summary = _summary(member, incident, reader)
     limit = _limit(member, reader, summary)
-    silent = f" {reader.words.unknown_now}" if member.state == "unknown" else ""
+    silent = f". {reader.words.unknown_now}" if member.state == "unknown" else ""
     return f"- {severity}: {summary}" + (f" ({limit})" if limit else "") + silent
 
 

@@ -42,8 +42,10 @@ class Email(msgspec.Struct, frozen=True, kw_only=True):
     timeout: Seconds = 10.0
 
     def __post_init__(self) -> None:
-        if not self.host.strip() or line(self.host) != self.host:
+        if not _is_host(self.host):
             raise ValueError('host must name the SMTP server, such as "smtp.example.id"')
+        if not all(char.isascii() and char.isprintable() and char != " " for char in self.hello):
+            raise ValueError('hello must be a host name, such as "jaga.example.id"')
         if not 0 < self.port < 65536:
             raise ValueError("port must be from 1 to 65535: 587 for starttls, 465 for tls")
         if self.timeout <= 0:
@@ -76,7 +78,7 @@ class Email(msgspec.Struct, frozen=True, kw_only=True):
                 raise smtplib.SMTPDataError(code, words)
             with suppress(OSError):  # it is accepted; what happens to the farewell changes nothing
                 if smtp.sock is not None:
-                    smtp.sock.settimeout(GOODBYE)
+                    smtp.sock.settimeout(min(GOODBYE, self.timeout))
                 smtp.quit()
         return Receipt(letter.mark)
 
@@ -176,6 +178,13 @@ def _masked(said: bytes | str, hidden: tuple[str, ...]) -> str:
     for private in filter(None, hidden):
         text = re.sub(re.escape(private), "…", text, flags=re.IGNORECASE)
     return text[:200]
+
+
+def _is_host(host: str) -> bool:
+    try:  # what Python does with every host name before it asks for it: an empty or endless label is no OSError there
+        return bool(host) and not any(char.isspace() for char in host) and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:
