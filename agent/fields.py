@@ -5,6 +5,7 @@ The annotation is the schema: `str`, `bool`, `int`, `float`, `Seconds`, `Size`, 
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
@@ -17,6 +18,7 @@ from agent.source import Where
 from collectors.quantities import Quantity, parse
 from collectors.secret import Secret
 
+_NAME = re.compile(r"[\w.-]{1,60}")
 HUNDRED_YEARS: Final = 100 * 365 * 86400.0  # seconds; beyond it the calendar's arithmetic overflows
 
 
@@ -38,6 +40,11 @@ class Reader:
         """Note a mistake: a phrase that follows the path, as in ` is missing` or `: needs a password`."""
         self.mistakes.append((where, says))
         return INVALID
+
+    def name(self, name: str, where: Where) -> None:
+        """Note a name that could not be typed, labelled and printed without quotes."""
+        if not _NAME.fullmatch(name):
+            self.wrong(where, " is no name: use only letters, digits, _, - and .")
 
     def table(self, value: object, where: Where) -> dict[str, Any]:
         """That section, or an empty one where it is something else."""

@@ -149,6 +149,7 @@ def _texts(table: Table, metric: Metric, reader: Reader, where: Where) -> dict[s
 
 
 def _words(value: object, metric: Metric, reader: Reader, where: Where) -> Any:
+    words: Any = INVALID
     if isinstance(value, str):
         words = Words(id=value, en=value)
     elif isinstance(value, dict):

@@ -1,0 +1,175 @@
+"""Reads agent.toml into one frozen Config, or says every mistake of the file at once."""
+
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import msgspec
+
+from agent import instances, people, plugins, source
+from agent.fields import Reader, close
+from agent.instances import Configured
+from agent.plugins import Plugin
+from agent.shipped import Shipped
+from agent.source import Problem, Source, Unreadable
+from alerts.policy import Policy
+from alerts.rule import Rule
+from collectors.base import Metric
+from collectors.quantities import Seconds, Size
+
+__all__ = ["AgentConfig", "Config", "ConfigError", "Configured", "Problem", "Store", "Web", "load"]
+
+SECTIONS: Final = ("agent", "web", "store", "collectors", "rules", "contacts", "notifiers", "oncall", "escalation",
+                   "alerts")
+DAY: Final = 86400.0
+LARGEST_BALLAST: Final = 2**30  # bytes
+LAST_PORT: Final = 65535
+_ZONES: Final = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}  # what people write first
+
+
+class ConfigError(Exception):
+    """Why a file is not in force: each problem is one sentence with its place and what would be right."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """`[agent]`."""
+
+    name: str = msgspec.field(default_factory=socket.gethostname)
+    site: str = ""
+    timezone: str = "Asia/Jakarta"
+    language: Literal["id", "en"] = "id"
+
+    def __post_init__(self) -> None:
+        for key in ("name", "site"):
+            if not getattr(self, key).isprintable() or (key == "name" and not self.name.strip()):
+                raise ValueError(f"{key} must be one line of text")
+        try:
+            ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError) as error:  # OSError: "Asia" is a folder
+            meant = _ZONES.get(self.timezone.upper()) or close(self.timezone, available_timezones()) or "Asia/Jakarta"
+            raise ValueError(f'timezone is not one that this machine knows: write it as "{meant}"') from error
+
+
+class Web(msgspec.Struct, frozen=True, kw_only=True):
+    """`[web]`. This listener asks nobody for a password, so it serves this machine only (promise 20)."""
+
+    listen: str = "127.0.0.1:9810"
+
+    def __post_init__(self) -> None:
+        host, port = self.address
+        if host != "localhost" and not _is_loopback(host):
+            raise ValueError('listen must be an address of this machine alone, such as "127.0.0.1:9810", for these '
+                             "pages ask nobody for a password; from elsewhere use ssh -L 9810:127.0.0.1:9810")
+        if not 1 <= port <= LAST_PORT:
+            raise ValueError(f"listen has the port {port}, which does not exist: use one from 1 to {LAST_PORT}")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port. Raises ValueError where `listen` is not HOST:PORT."""
+        host, _, port = self.listen.rpartition(":")
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if not bare or not (port.isascii() and port.isdecimal() and len(port) < 7) or (":" in host and bare == host):
+            raise ValueError('listen must be HOST:PORT, such as "127.0.0.1:9810"')
+        return bare, int(port)
+
+
+class Store(msgspec.Struct, frozen=True, kw_only=True):
+    """`[store]`: how long incidents, and texts and numbers of messages, are kept; the reserve for a full disk."""
+
+    messages: Seconds = 90 * DAY
+    incidents: Seconds = 400 * DAY
+    ballast: Size = 4 * 2.0**20
+
+    def __post_init__(self) -> None:
+        if min(self.messages, self.incidents) < DAY:
+            raise ValueError('messages and incidents must be at least "1d": what is under way needs them')
+        if self.ballast > LARGEST_BALLAST:
+            raise ValueError('ballast is at most "1 GiB": one alarm needs far less')
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that agent.toml and the shipped defaults say; it remembers nothing of the run."""
+
+    path: Path
+    agent: AgentConfig
+    web: Web
+    store: Store
+    collectors: tuple[Configured, ...]
+    rules: dict[str, Rule]  # in force; those switched off are not here
+    notifiers: dict[str, Any]
+    policy: Policy
+    state: Path  # the folder of the database, the ballast and the socket
+    metrics: dict[str, Metric]  # what the configured collectors and the agent itself may report
+
+
+def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
+    """Read the file. Raises ConfigError with all its mistakes."""
+    try:
+        text = source.read(path)
+    except Unreadable as error:
+        raise ConfigError([error.problem]) from error
+    top, reader = text.table, Reader(env, path.parent)
+    reader.known(top, SECTIONS, ())
+    agent, web, store = (_section(cls, name, top, reader)
+                         for cls, name in ((AgentConfig, "agent"), (Web, "web"), (Store, "store")))
+    written, collectors = instances.collectors(top.get("collectors", {}), reader)
+    shipped = Shipped(written, _metrics(written), reader)
+    rules = shipped.rules(reader.table(top.get("rules", {}), ("rules",)), _as_table(top.get("collectors")))
+    notifiers, channels = _notifiers(top, reader)
+    policy = people.policy(top, channels, getattr(agent, "language", "id"), reader)
+    problems = _problems(text, reader, shipped)
+    if problems or policy is None:
+        raise ConfigError(problems)
+    metrics = _metrics(each.plugin for each in collectors)
+    return Config(path=path, agent=agent, web=web, store=store, collectors=tuple(collectors),
+                  rules={name: rule for name, rule in rules.items() if rule.metric in metrics},
+                  notifiers=notifiers, policy=policy, state=_state(env), metrics=metrics)
+
+
+def _section(cls: type[Any], name: str, top: Mapping[str, Any], reader: Reader) -> Any:
+    return reader.struct(cls, reader.table(top.get(name, {}), (name,)), (name,))
+
+
+def _notifiers(top: Mapping[str, Any], reader: Reader) -> tuple[dict[str, Any], dict[str, str]]:
+    """Those of `[notifiers]`; where neither it nor `[contacts]` is written, the console speaks."""
+    if "notifiers" in top or "contacts" in top:
+        return instances.notifiers(top.get("notifiers", {}), reader)
+    return instances.notifiers({"console": {}}, reader)
+
+
+def _metrics(written: Iterable[Plugin]) -> dict[str, Metric]:
+    metrics = plugins.own_metrics()
+    for plugin in written:
+        metrics |= plugin.metrics
+    return metrics
+
+
+def _problems(text: Source, reader: Reader, shipped: Shipped) -> list[Problem]:
+    """In the order of the file; then those of nowhere in it, and those of other files."""
+    found = [text.problem(where, says) for where, says in reader.mistakes]
+    found.sort(key=lambda problem: (problem.line is None, problem.line or 0))
+    return list(dict.fromkeys(found + shipped.problems))
+
+
+def _as_table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _state(env: Mapping[str, str]) -> Path:
+    given = env.get("STATE_DIRECTORY", "")  # systemd joins several by colons; the first is ours
+    return Path(given.split(":")[0]) if given else Path("var").absolute()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
