@@ -67,6 +67,13 @@ class Plugins(Mapping[str, Plugin]):
     def __contains__(self, name: object) -> bool:
         return any(name == known for known in self)
 
+    def name_of(self, cls: type[Any]) -> str:
+        """The name of the plug-in that this class came from: the file's, except for a third party's."""
+        file = cls.__module__.rpartition(".")[2]
+        if cls.__module__ == f"{self._package}.{file}":
+            return file
+        return next(name for name, module in self._entry_points().items() if module == cls.__module__)
+
     def _entry_points(self) -> dict[str, str]:
         from importlib.metadata import entry_points  # 2 MiB that are needed only for names that do not ship with Jaga
 
