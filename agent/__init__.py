@@ -1,0 +1,3 @@
+"""The running process."""
+
+VERSION = "0.1.0"

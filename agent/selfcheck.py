@@ -12,7 +12,7 @@ from collectors.base import Metric, Reading
 
 NAME = "agent"  # whose readings these are, where a collector's name is asked for
 
-OUTBOX_OLDEST = Metric("jaga_outbox_oldest_seconds", "Age of the oldest notification that is not with its provider yet.")
+OUTBOX_OLDEST = Metric("jaga_outbox_oldest_seconds", "Age of the oldest notification that no provider has yet.")
 STORE_WRITABLE = Metric("jaga_store_writable", "1 when the last commit to the database succeeded.")
 STORE_SET_ASIDE = Metric("jaga_store_set_aside", "Corrupt databases that were set aside and not looked at yet.")
 BALLAST = Metric("jaga_store_ballast", "1 while the reserve for a full disk is in place.")

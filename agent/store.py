@@ -1,5 +1,6 @@
 """Durable memory in one SQLite file: one connection, one lock, one transaction per change (promise 5)."""
 
+import json
 import os
 import sqlite3
 import threading
@@ -386,20 +387,25 @@ class Store:
 
         self._write("prune", work)
 
-    def forget(self, contact: str, incidents: Sequence[Incident]) -> int:
-        """Erase a person: messages, notifications and their name in history and in `incidents` (already rewritten)."""
-        rows: list[int] = []
-
-        def work(db: sqlite3.Connection) -> None:
-            for table in ("messages", "notifications"):
-                rows.append(db.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,)).rowcount)  # noqa: S608
-            rows.append(db.execute("UPDATE history SET who = '-' WHERE who = ?", (contact,)).rowcount)
+    def forget(self, contact: str, names: Sequence[str], incidents: Sequence[Incident]) -> int:
+        """Erase a person: messages to them, finished ones that mention them, their name in history and incidents."""
+        def work(db: sqlite3.Connection) -> int:
+            touched = 0
+            for table, live in (("messages", "'sending', 'uncertain', 'accepted'"), ("notifications", "'queued'")):
+                touched += db.execute(f"DELETE FROM {table} WHERE contact = ?", (contact,)).rowcount  # noqa: S608
+                for name in names:
+                    touched += db.execute(
+                        f"DELETE FROM {table} WHERE instr(CAST(body AS TEXT), ?) AND state NOT IN ({live})",  # noqa: S608
+                        (json.dumps(name, ensure_ascii=False)[1:-1],)).rowcount
+            for name in names:
+                touched += db.execute("UPDATE history SET who = '-' WHERE who = ?", (name,)).rowcount
+                touched += db.execute("UPDATE history SET detail = '' WHERE instr(detail, ?)", (name,)).rowcount
             for incident in incidents:
-                db.execute("UPDATE incidents SET body = ? WHERE code = ? AND opened = ?",
-                           (_pack(incident), incident.code, incident.opened))
+                touched += db.execute("UPDATE incidents SET body = ? WHERE code = ? AND opened = ?",
+                                      (_pack(incident), incident.code, incident.opened)).rowcount
+            return touched
 
-        self._write("forget", work)
-        return sum(rows)
+        return self._write("forget", work)
 
     def all_incidents(self) -> list[Incident]:
         return [msgspec.json.decode(body, type=Incident) for (body,) in

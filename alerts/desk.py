@@ -21,7 +21,6 @@ from alerts.step import BASELINE, Ack, Event, Tick, Unack, Unreached, Unwatched,
 from alerts.telling import next_channel, notify, tell
 from collectors.base import Reading
 
-
 PRINT = "options:"  # prefix of the meta keys that hold the collectors' fingerprints
 
 
@@ -134,6 +133,40 @@ class Desk:
                 entry = Entry(code=incident.code, at=now, what="explained", detail=text)
                 self._commit(Changes(incidents={after.code: after}, history=[entry]))
 
+    def test(self, contact: str, now: float) -> str:
+        """Queue a test message to that person by each of their channels; returns its code. Raises KeyError."""
+        with self._lock:
+            person = self._policy.contacts[contact]
+            code = self._code()
+            incident = Incident(code=code, key="test", opened=now, members={}, severity="warning")
+            channels = [channel for channel in person.channels if channel in self._proofs]
+            self._commit(Changes(notifications=[
+                msgspec.structs.replace(
+                    notify(incident, "test", Told(contact, channel), self._policy, now, ordinal), not_before=now)
+                for ordinal, channel in enumerate(channels, 1)
+            ]))
+            return code
+
+    def forget(self, contact: str, names: Sequence[str]) -> int:
+        """Erase a person from everything that is kept; returns the number of records touched."""
+        with self._lock:
+            rewritten = []
+            for incident in self._ledger.all_incidents():
+                told = tuple(pair for pair in incident.told if pair.contact != contact)
+                acked_by = "-" if incident.acked_by in names else incident.acked_by
+                if (told, acked_by) != (incident.told, incident.acked_by):
+                    rewritten.append(msgspec.structs.replace(incident, told=told, acked_by=acked_by))
+            touched = self._ledger.forget(contact, names, rewritten)
+            self._incidents |= {i.code: i for i in rewritten if i.code in self._incidents}
+            self._publish()
+            return touched
+
+    def evidence(self, code: str) -> dict[str, str]:
+        """What was gathered when that incident opened, by finding key."""
+        with self._lock:
+            incident = self._incidents.get(code)
+            return dict(incident.evidence) if incident is not None else {}
+
     def undelivered(self, notification: Notification, why: str, now: float) -> None:
         """A message did not arrive: the same person's next channel; where there is none, escalate without waiting."""
         with self._lock:
@@ -158,8 +191,8 @@ class Desk:
                now: float) -> None:
         """Work by a new configuration; `fingerprints` tells, for each collector, its options in a comparable form.
 
-        What no rule or collector watches any more is closed as such. A collector whose options changed is reviewed: what
-        its first whole run does not report any more was taken out by the operator.
+        What no rule or collector watches any more is closed as such. A collector whose options changed is reviewed:
+        what its first whole run does not report any more was taken out by the operator.
         """
         with self._lock:
             self._book, self._policy, self._proofs = book, policy, dict(proofs)

@@ -118,3 +118,8 @@ class Ledger(Protocol):
         """How many notifications to that person went stale without their being told so."""
 
     def said_stale(self, contact: str) -> None: ...
+
+    def all_incidents(self) -> Sequence[Incident]: ...
+
+    def forget(self, contact: str, names: Sequence[str], incidents: Sequence[Incident]) -> int:
+        """Erase a person under any of these names; `incidents` are those that named them, already rewritten."""

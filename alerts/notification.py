@@ -86,7 +86,7 @@ class Receipt(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What became of a message. `failed` holds the vendor's code and words and ends it; `retry` says another try may help."""
+    """What became of a message. `failed` is the vendor's code and words, and ends it; `retry`: another try may help."""
 
     proof: Proof | None = None
     failed: str = ""

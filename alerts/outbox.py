@@ -24,6 +24,7 @@ BACK_OFF = (2.0, 60.0)  # first and longest pause after a failure, seconds
 QUESTIONS = (3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)  # pauses between questions about a status
 GIVE_UP_ASKING = 86400.0  # seconds; a blocked recipient stays "sent" for ever
 READ_WAIT = 3600.0  # seconds that a delivered message is still asked whether it was read
+HAND_OVER = 60.0  # seconds that the channel from before a reload may take to finish what it was sending
 RETRIES = 3  # of a message that the provider took and then failed for a passing reason
 
 log = structlog.get_logger()
@@ -70,12 +71,13 @@ class Channel:
         window_open: Callable[[str, float], bool] = lambda contact, now: False,
         outcomes: Outcomes = lambda channel, outcome, notifications, now: None,
         process: str = "",
+        after: "Channel | None" = None,
         chance: random.Random | None = None,
     ) -> None:
         self.name, self._notifier, self._ledger, self._compose = name, notifier, ledger, compose
         self._clock, self._undelivered, self._patience = clock, undelivered, patience
         self._window_open, self._outcomes, self._process = window_open, outcomes, process
-        self._chance = chance or random.Random()
+        self._after, self._chance = after, chance or random.Random()  # noqa: S311  # jitter, not a secret
         self._awake, self._stopped = threading.Event(), threading.Event()
         self._failures, self._paused_until = 0, 0.0
         self._last_to: dict[str, float] = {}
@@ -110,12 +112,20 @@ class Channel:
         self._stopped.set()
         self._awake.set()
 
+    def join(self, seconds: float) -> None:
+        """Wait at most that long for its thread to leave."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
     def emergency(self, notifications: Sequence[Notification]) -> None:
         """Send these although they cannot be stored."""
         self._from_memory.extend(n for n in notifications if n.channel == self.name)
         self._awake.set()
 
     def _run(self) -> None:
+        if self._after is not None:  # of the same name, from before a reload: two must not claim one batch
+            self._after.join(HAND_OVER)
+            self._after = None
         while not self._stopped.is_set():
             self._awake.clear()
             try:

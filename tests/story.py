@@ -1,4 +1,4 @@
-"""A story told minute by minute: a real desk on a real store, a clock that the story moves, people who read messages."""
+"""A story told minute by minute: a real desk on a real store, a clock that the story moves, what people are told."""
 
 import random
 from collections.abc import Sequence

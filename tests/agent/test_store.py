@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -64,7 +65,7 @@ def test_a_commit_survives_kill_9(tmp_path: Path) -> None:
     assert Store(tmp_path / "jaga.db").remembered(NOW).meta == {"told": "yes"}
 
 
-@pytest.mark.parametrize("content", [b"this is no database, it is a letter" * 100, b"SQLite format 3\0" + b"\xff" * 8000])
+@pytest.mark.parametrize("content", [b"this is a letter" * 100, b"SQLite format 3\0" + b"\xff" * 8000])
 def test_a_corrupt_file_is_set_aside_and_a_new_one_begun(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "jaga.db"
     path.write_bytes(content)
@@ -130,9 +131,10 @@ def test_a_really_full_disk_spends_the_ballast_and_commits(tmp_path: Path) -> No
         pytest.skip("this machine does not let us mount a tmpfs")
     try:
         store = Store(mount / "jaga.db", ballast=1 << 19)
-        with (mount / "filler").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+        with (mount / "filler").open("wb", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(b"x" * 4096)
+        assert os.statvfs(mount).f_bavail == 0
         store.commit(Changes(memories={"a": {"text": "x" * 100_000}}))
         assert not store.has_ballast
         store.close()
@@ -180,7 +182,7 @@ def test_a_person_is_erased_from_messages_history_and_incidents(tmp_path: Path) 
     store.commit(Changes(incidents={"A3B": incident()}, notifications=[word(), word(ordinal=2, contact="sari")],
                          history=[Entry(code="A3B", at=NOW, what="acked", who="budi")]))
     cleaned = msgspec.structs.replace(incident(), told=())
-    assert store.forget("budi", [cleaned]) == 2
+    assert store.forget("budi", ["budi"], [cleaned]) == 3
     assert store._read("SELECT contact FROM notifications") == [("sari",)]
     assert store.history("A3B")[0].who == "-"
     assert b"budi" not in b"".join(body for (body,) in store._read("SELECT body FROM incidents"))

@@ -12,7 +12,7 @@ from collectors.base import Reading
 from story import MONDAY, Story, contact, policy, rule
 
 
-@pytest.fixture()
+@pytest.fixture
 def story(tmp_path: Path) -> Story:
     return Story(tmp_path)
 

@@ -11,7 +11,15 @@ from agent.store import Store
 from alerts.incident import Incident
 from alerts.ledger import Changes, StoreError
 from alerts.notification import (
-    Busy, Letter, Notification, Proof, Receipt, Refused, Section, Status, Uncertain,
+    Busy,
+    Letter,
+    Notification,
+    Proof,
+    Receipt,
+    Refused,
+    Section,
+    Status,
+    Uncertain,
 )
 from alerts.outbox import ASK_AFTER, PACE, Channel
 
@@ -116,7 +124,7 @@ def compose(notifications: Sequence[Notification], contact: str, channel: str, *
                   footer=f"stale {stale}", window_open=window_open, from_memory=from_memory)
 
 
-@pytest.fixture()
+@pytest.fixture
 def door(tmp_path: Path) -> Door:
     return Door(tmp_path)
 
@@ -256,7 +264,9 @@ def test_a_contact_that_is_gone_holds_nothing_up(door: Door) -> None:
     assert door.after(5).marks == ["C4D-1"]
 
 
-def test_a_store_that_cannot_be_written_does_not_silence_a_critical(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_written_does_not_silence_a_critical(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise StoreError("jaga.db: claim: database or disk is full")
 

@@ -1,0 +1,307 @@
+"""The running process: builds every object once, starts them, reloads them, stops them."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from agent import VERSION, selfcheck
+from agent.board import Board, CollectorState
+from agent.clock import Clock, JumpDetector
+from agent.config import Config, ConfigError, load
+from agent.control import Control
+from agent.logs import get_logger
+from agent.metrics import Deeds, Exposition
+from agent.runner import Runner
+from agent.scheduling import Schedule
+from agent.sdnotify import Systemd
+from agent.store import Store
+from agent.verbs import verbs
+from agent.web import Site
+from alerts.desk import Desk
+from alerts.judgement import RuleBook
+from alerts.ledger import StoreError
+from alerts.notification import Letter, Notification, Proof
+from alerts.outbox import Channel
+from alerts.words import compose
+
+BEAT = 5.0  # seconds between two rounds of the desk's clock
+SELFCHECK_EVERY = 15.0  # seconds
+PRUNE_EVERY = 86400.0  # seconds
+PROGRESS = 120.0  # seconds without a turn after which a thread counts as stuck; a send may take three time-outs
+FAREWELL = 2.0  # seconds that a message in flight may take when we stop; the rest is asked for at the next start
+SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+log = get_logger(__name__)
+
+
+class App:
+    """One agent. Raises ConfigError, StoreError or Occupied when it cannot start; `run` ends the process itself."""
+
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        self.path, self.clock = path, clock or Clock()
+        self.config = load(path)
+        self.config_error = ""
+        self.board, self.deeds = Board(), Deeds()
+        self.control = Control(self.config.state / "jaga.sock")  # first: it is the lock against a second daemon
+        self.store = Store(self.config.state / "jaga.db", ballast=int(self.config.store.ballast))
+        self.schedule = Schedule(self.clock)
+        self.channels: dict[str, Channel] = {}
+        self._jumps, self._jump_detector = 0, JumpDetector(self.clock.now, self.clock.steady)
+        self._stopping = threading.Event()
+        self.desk = Desk(
+            self.store, RuleBook(self.config.rules.values()), self.config.policy, self._proofs(),
+            now=self.clock.now(), booted_at=self.clock.booted_at, emergency=self._emergency, queued=self._queued,
+            fingerprints=self._fingerprints(),
+        )
+        self.exposition = Exposition(self.board.snapshot, lambda: self.config.metrics, lambda: self.desk.view.open,
+                                     self.deeds, version=VERSION, started=self.clock.now())
+        self.site = Site(self)
+        self._systemd = Systemd()
+
+    # --- living --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Watch until told to stop, then leave the process. Called from the main thread."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread: only `sigwait` below takes them
+        self.start()
+        while (received := signal.sigwait(SIGNALS)) == signal.SIGHUP:
+            self.reload()
+        log.info("stopping", signal=signal.Signals(received).name)
+        self.stop()
+        os._exit(0)  # a worker that hangs in a dead mount would block the interpreter's own exit for ever
+
+    def start(self) -> None:
+        if self.store.set_aside:
+            log.error("store_corrupt", set_aside=str(self.store.set_aside))
+        self._open_channels({})
+        self.schedule.start(self._runners())
+        self.site.start()
+        self.control.start(verbs(self))
+        threading.Thread(target=self._beat, name="desk-clock", daemon=True).start()
+        self._systemd.ready()
+        log.info("ready", version=VERSION, config=str(self.path), state=str(self.config.state),
+                 page=f"http://{self.config.web.listen}/")
+
+    def stop(self) -> None:
+        """Let a message in flight land, close the store. Nothing is lost: what was not done is a row."""
+        self._systemd.stopping()
+        self._stopping.set()
+        self.schedule.stop()
+        for channel in self.channels.values():
+            channel.stop()
+        until = time.monotonic() + FAREWELL
+        for channel in self.channels.values():
+            channel.join(max(0.0, until - time.monotonic()))
+        self.control.stop()
+        self.store.close()
+
+    def reload(self) -> None:
+        """Work by the file as it is now; where it is wrong, go on as before and raise an incident that says why."""
+        self._systemd.reloading()
+        try:
+            config = load(self.path)
+        except ConfigError as error:
+            self.config_error = "; ".join(str(problem) for problem in error.problems)
+            log.error("config_refused", error=self.config_error)
+        else:
+            self._adopt(config)
+        self._check_self(self.clock.now())
+        self._systemd.ready()
+
+    def _adopt(self, config: Config) -> None:
+        fixed = [name for name, old, new in (("[web] listen", self.config.web.listen, config.web.listen),
+                                             ("state folder", self.config.state, config.state)) if old != new]
+        if fixed:
+            log.warning("needs_restart", settings=fixed)
+        self.config, self.config_error = config, ""
+        old = self.channels
+        self.desk.reload(RuleBook(config.rules.values()), config.policy, self._proofs(), self._fingerprints(),
+                         self.clock.now())
+        self._open_channels(old)
+        self.schedule.change(self._runners())
+        log.info("reloaded", config=str(self.path))
+
+    # --- building ------------------------------------------------------------------------------------------------
+
+    def _proofs(self) -> dict[str, Proof]:
+        return {name: notifier.proof for name, notifier in self.config.notifiers.items()}
+
+    def _fingerprints(self) -> dict[str, str]:
+        """Each collector's options as text. The agent's own readings depend on whom it writes to, and how."""
+        prints = {each.name: repr(each.collector) for each in self.config.collectors}
+        contacts = self.config.policy.contacts
+        return prints | {selfcheck.NAME: repr((sorted(contacts), sorted(self.config.notifiers),
+                                               [each.name for each in self.config.collectors]))}
+
+    def _open_channels(self, old: dict[str, Channel]) -> None:
+        """One thread for each notifier; a channel of the same name from before finishes first what it is sending."""
+        for channel in old.values():
+            channel.stop()
+        self.channels = {
+            name: Channel(
+                name, notifier, self.store, self._compose, clock=self.clock.now, undelivered=self.desk.undelivered,
+                patience=lambda: self.config.policy.undelivered, outcomes=self._outcome, process=self.store.process,
+                after=old.get(name),
+            )
+            for name, notifier in self.config.notifiers.items()
+        }
+        for channel in self.channels.values():
+            channel.start()
+
+    def _runners(self) -> list[Runner]:
+        return [
+            Runner(each.name, each.collector, every=each.every, timeout=each.timeout, observe=self.desk.observe,
+                   explain_to=lambda key, text: self.desk.explain(key, text, self.clock.now()),
+                   metric_of=lambda rule: self.config.rules[rule].metric, memory=self.store.memory_of(each.name),
+                   board=self.board, clock=self.clock, log=log)
+            for each in self.config.collectors
+        ]
+
+    # --- what the desk and the outbox ask ------------------------------------------------------------------------
+
+    def _emergency(self, notifications: Sequence[Notification]) -> None:
+        for channel in self.channels.values():
+            channel.emergency(notifications)
+
+    def _queued(self) -> None:
+        for channel in self.channels.values():
+            channel.wake()
+
+    def _outcome(self, channel: str, outcome: str, notifications: Sequence[Notification], now: float) -> None:
+        self.deeds.outcome(channel, outcome, len(notifications))
+        if outcome == "accepted":
+            for notification in notifications:
+                if notification.reason == "opened":
+                    self.deeds.detected(now - notification.incident.since)
+
+    def _compose(self, notifications: Sequence[Notification], contact: str, channel: str, *, now: float,
+                 window_open: bool, stale: int, from_memory: bool) -> Letter | None:
+        config, person = self.config, self.config.policy.contacts.get(contact)
+        notifier = config.notifiers.get(channel)
+        if person is None or notifier is None:
+            return None
+        return compose(
+            [self._with_evidence(notification) for notification in notifications], rules=config.rules,
+            to=person.addresses.get(notifier.address, ""), name=person.display, language=person.language,
+            site=config.agent.site, agent=config.agent.name, zone=ZoneInfo(config.agent.timezone), now=now,
+            technician=person.technician, window_open=window_open, stale=stale, from_memory=from_memory,
+        )
+
+    def _with_evidence(self, notification: Notification) -> Notification:
+        """Evidence is gathered after the incident opened, so it is put in when the letter is written."""
+        evidence = self.desk.evidence(notification.code)
+        if not evidence:
+            return notification
+        members = {
+            key: msgspec.structs.replace(member, note="\n".join(filter(None, (member.note, evidence.get(key, "")))))
+            for key, member in notification.incident.members.items()
+        }
+        incident = msgspec.structs.replace(notification.incident, members=members)
+        return msgspec.structs.replace(notification, incident=incident)
+
+    # --- the desk's clock ----------------------------------------------------------------------------------------
+
+    def _beat(self) -> None:
+        """Time for the desk. It shares no thread with anything that waits for the network, and systemd's watchdog
+        hangs on it: whoever stops it stops the keep-alive."""
+        checked = pruned = petted = float("-inf")
+        while not self._stopping.wait(BEAT):
+            steady = self.clock.awake()
+            try:
+                self._after_a_jump()
+                now = self.clock.now()
+                self.schedule.check_overruns(now)
+                if steady - checked >= SELFCHECK_EVERY:
+                    checked = steady
+                    self._check_self(now)
+                self.desk.tick(now)
+                if steady - pruned >= PRUNE_EVERY:
+                    pruned = steady
+                    self.store.prune(now, self.config.store.messages, self.config.store.incidents)
+            except StoreError as error:
+                log.error("store_failed", error=str(error))
+            interval = self._systemd.watchdog_interval
+            if interval is not None and steady - petted >= interval / 2 and not self._stuck(self.clock.now()):
+                petted = steady
+                self._systemd.watchdog()
+
+    def _after_a_jump(self) -> None:
+        jump = self._jump_detector.check()
+        if jump:
+            self._jumps += 1
+            log.warning("clock_jumped", seconds=round(jump, 1))
+            self.desk.shift(jump, self.clock.now())
+            self.schedule.replan()
+            self._queued()
+
+    def _check_self(self, now: float) -> None:
+        self.store.refill_ballast()
+        readings = tuple(selfcheck.readings(
+            self.desk.view, self.channels, self.config.policy, oldest=self.store.counts().get("oldest"),
+            last_messages=self.store.last_messages(now - 7 * 86400), has_ballast=self.store.has_ballast,
+            set_aside=sorted(self.config.state.glob("jaga.db.corrupt-*[0-9]")), config_error=self.config_error,
+            jumps=self._jumps, now=now,
+        ))
+        whole = selfcheck.SUCCESS(1, collector=selfcheck.NAME)
+        self.desk.observe(selfcheck.NAME, (*readings, whole), None, now)
+        self.board.put(CollectorState(selfcheck.NAME, SELFCHECK_EVERY, SELFCHECK_EVERY, readings=(*readings, whole),
+                                      at=now, success=True, last_success=now))
+
+    def _stuck(self, now: float) -> list[str]:
+        """Threads of ours that do not move: what a restart mends, and nothing else, is the watchdog's business."""
+        stuck = [f"outbox {name}" for name, channel in self.channels.items() if now - channel.turned_at > PROGRESS]
+        if self.schedule.late(now) > PROGRESS:
+            stuck.append("scheduler")
+        return stuck
+
+    # --- what people ask -----------------------------------------------------------------------------------------
+
+    def readiness(self) -> list[str]:
+        """What is not as it should be for watching and telling; empty when ready."""
+        now, missing = self.clock.now(), []
+        for state in self.board.snapshot().values():
+            if state.at is None:
+                missing.append(f"collector {state.name}: has not reported yet")
+            elif now - state.at > 3 * state.every + state.timeout:
+                missing.append(f"collector {state.name}: last report {now - state.at:.0f} s ago")
+        if self.desk.view.store_error:
+            missing.append(f"store: {self.desk.view.store_error}")
+        return missing + [f"{name}: does not move" for name in self._stuck(now)]
+
+    def notify_test(self, contact: str, wait: float) -> list[dict[str, Any]]:
+        """Send a real message by each of the person's channels; wait at most that long for the strongest proof.
+
+        Returns, for each channel, `channel`, `state`, `proof`, `seconds` and `error`. Raises KeyError for an unknown
+        contact.
+        """
+        began = self.clock.awake()
+        code = self.desk.test(contact, self.clock.now())
+        waiting = threading.Event()
+        while True:
+            messages = self.store.messages_about(code)
+            done = {m.channel for m in messages
+                    if m.state in ("done", "failed", "unknown") or (m.proof or 0) >= Proof.DELIVERED}
+            channels = {c for c in self.config.policy.contacts[contact].channels if c in self.channels}
+            if done >= channels or self.clock.awake() - began >= wait:
+                break
+            waiting.wait(0.2)
+        seconds = round(self.clock.awake() - began, 1)
+        found = {m.channel: m for m in messages}
+        return [
+            {"channel": name, "state": found[name].state if name in found else "queued", "seconds": seconds,
+             "proof": (found[name].proof or Proof.ACCEPTED).name.lower() if name in found and found[name].proof else "",
+             "error": found[name].error if name in found else self.channels[name].error}
+            for name in sorted(channels)
+        ]
+
+    def forget(self, contact: str) -> int:
+        """Erase what is kept of that person; returns how many records that were."""
+        person = self.config.policy.contacts.get(contact)
+        return self.desk.forget(contact, [contact, *([person.display] if person else [])])
