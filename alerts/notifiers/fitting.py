@@ -130,9 +130,10 @@ def _section(section: Section, fields: Set[str], language: str) -> str:
 def _squeezed(letter: Letter, room: int) -> str:
     """Headlines and answers of as many sections as fit, and a count of the rest."""
     more, sections = phrases(letter.language).more_members, letter.sections
+    parts = [_section(section, set(), letter.language) for section in sections]
     for kept in range(len(sections), 0, -1):
         rest = [fill(more, {"count": str(len(sections) - kept)})] if kept < len(sections) else []
-        text = "\n\n".join([*(_section(section, set(), letter.language) for section in sections[:kept]), *rest])
+        text = "\n\n".join([*parts[:kept], *rest])
         if length(text) <= room:
             return text
     if not sections:

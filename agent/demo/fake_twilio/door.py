@@ -27,7 +27,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.api, self.closing = api, threading.Event()
 
     def service_actions(self) -> None:
-        self.api.ledger.settle()  # ten times a second: statuses move, and call back, though nobody asks
+        self.api.ledger.settle()  # twenty times a second: statuses move, and call back, though nobody asks
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A caller that was killed leaves a broken pipe: nothing to tell."""

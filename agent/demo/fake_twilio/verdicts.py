@@ -143,7 +143,7 @@ def _asynchronous_error(message: Message, books: Books, person: Person, now: flo
     window_open = person.wrote is not None and now - person.wrote < WINDOW
     if person.fail:
         return person.fail
-    if message.sender == f"whatsapp:{SANDBOX}" and person.joined_until < now:
+    if message.sender == f"whatsapp:{SANDBOX}" and person.joined_until <= now:
         return 63015
     if template is None and not window_open:
         return 63016
