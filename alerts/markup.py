@@ -5,6 +5,7 @@ from html import escape
 
 from alerts.notification import Letter, Section
 from alerts.phrases import Phrases, phrases
+from alerts.text import line
 from alerts.words import mark_line
 
 # Shape and border differ, so that a grey screen or a colour-blind reader sees the difference too.
@@ -34,7 +35,7 @@ def html(letter: Letter) -> str:
     words = phrases(letter.language)
     return PAGE.format(
         language=escape(letter.language),
-        title=escape(letter.subject),
+        title=escape(line(letter.subject)),
         sections="\n".join(_section(section, words) for section in letter.sections),
         footer=_paragraph(letter.footer, "font-size:14px;opacity:.75") if letter.footer else "",
     )

@@ -5,7 +5,7 @@ from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from email.utils import formatdate, parseaddr
+from email.utils import formatdate, getaddresses
 
 from alerts.markup import html
 from alerts.notification import Letter
@@ -35,10 +35,11 @@ def message(letter: Letter, sender: Address, recipient: Address) -> bytes:
 
 def mailbox(written: str) -> Address:
     """Read `Jaga <jaga@example.id>` or a bare address; the domain becomes ASCII. Raises ValueError for what is none."""
-    name, bare = parseaddr(written)
+    found = getaddresses([written])
+    name, bare = found[0] if len(found) == 1 else ("", "")
     match = _ADDRESS.fullmatch(bare)
     if match is None or not written.isprintable():
-        raise ValueError("not an e-mail address")
+        raise ValueError("not one e-mail address")
     return Address(line(name), match[1], match[2].encode("idna").decode())
 
 
