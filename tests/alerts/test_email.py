@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 
 import msgspec
@@ -311,12 +312,14 @@ class Rude:
 ])
 def test_only_after_the_final_dot_is_it_uncertain(step, deed, outcome):
     with Rude(step, deed) as rude:
+        begun = time.monotonic()
         sender = mailer(rude.port, timeout=0.5 if deed == "silence" else 10.0)
         if outcome is None:
             assert sender.send(LETTER) == Receipt("K7M-3")
         else:
             with pytest.raises(outcome):
                 sender.send(LETTER)
+        assert time.monotonic() - begun < 8, "it waited for a server that fell silent"
 
 
 def test_nobody_at_the_port_is_busy():
