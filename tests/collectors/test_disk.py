@@ -1,5 +1,6 @@
 """The disk collector: which mounts are real, what is told of each, and that a dead one hangs nothing."""
 
+import errno
 import os
 import re
 import time
@@ -347,6 +348,24 @@ def test_a_walk_counts_as_du_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("entries", "seconds", "complete"), [(7, 60, True), (6, 60, False), (1000, 0, False)])
 def test_a_walk_that_was_cut_short_says_so(tmp_path: Path, entries: int, seconds: float, complete: bool) -> None:
     assert walk(str(folder(tmp_path)), entries, seconds).complete is complete
+
+
+def test_a_folder_that_we_may_not_read_is_counted_and_not_measured(
+        machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.mount()
+    log, scandir = folder(machine.root), os.scandir
+
+    def private(path: str) -> object:
+        if path == str(log / "nginx"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", private)
+    readings, run = machine.run(machine.disk(folders=(str(log),)))
+    assert values(readings, disk.FOLDER_UNREADABLE) == {str(log): 1}
+    assert run.targets == {str(log): None}
+    _, run = machine.run(machine.disk(folders=(str(log / "nginx"),)))
+    assert str(run.targets[str(log / "nginx")]) == f"{log / 'nginx'}: Permission denied"
 
 
 def test_the_biggest_folders_are_named_but_not_their_files(tmp_path: Path) -> None:
