@@ -51,11 +51,6 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
         for key in ("name", "site"):
             if not getattr(self, key).isprintable() or (key == "name" and not self.name.strip()):
                 raise ValueError(f"{key} must be one line of text")
-        try:
-            ZoneInfo(self.timezone)
-        except (KeyError, ValueError, OSError) as error:  # OSError: "Asia" is a folder
-            meant = _ZONES.get(self.timezone.upper()) or close(self.timezone, available_timezones()) or "Asia/Jakarta"
-            raise ValueError(f'timezone is not one that this machine knows: write it as "{meant}"') from error
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +84,9 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     ballast: Size = 4 * 2.0**20
 
     def __post_init__(self) -> None:
-        if min(self.messages, self.incidents) < DAY:
-            raise ValueError('messages and incidents must be at least "1d": what is under way needs them')
+        for name, seconds in (("messages", self.messages), ("incidents", self.incidents)):
+            if seconds < DAY:
+                raise ValueError(f'{name} must be kept for "1d" at least: what is under way needs them')
         if self.ballast > LARGEST_BALLAST:
             raise ValueError('ballast is at most "1 GiB": one alarm needs far less')
 
@@ -118,8 +114,8 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
         raise ConfigError([error.problem]) from error
     top, reader = text.table, Reader(env, path.parent)
     reader.known(top, SECTIONS, ())
-    agent, web, store = (_section(cls, name, top, reader)
-                         for cls, name in ((AgentConfig, "agent"), (Web, "web"), (Store, "store")))
+    agent = _agent(top, reader)
+    web, store = _section(Web, "web", top, reader), _section(Store, "store", top, reader)
     written, collectors = instances.collectors(top.get("collectors", {}), reader)
     shipped = Shipped(written, _metrics(written), reader)
     rules = shipped.rules(reader.table(top.get("rules", {}), ("rules",)), _as_table(top.get("collectors")))
@@ -132,6 +128,18 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     return Config(path=path, agent=agent, web=web, store=store, collectors=tuple(collectors),
                   rules={name: rule for name, rule in rules.items() if rule.metric in metrics},
                   notifiers=notifiers, policy=policy, state=_state(env), metrics=metrics)
+
+
+def _agent(top: Mapping[str, Any], reader: Reader) -> Any:
+    """The zone is judged by itself, so that it is told beside the section's other mistakes."""
+    written = _as_table(top.get("agent")).get("timezone")
+    zone = written if isinstance(written, str) else "UTC"
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):  # OSError: "Asia" is a folder
+        meant = _ZONES.get(zone.upper()) or close(zone, available_timezones()) or "Asia/Jakarta"
+        reader.wrong(("agent", "timezone"), f' is no time zone that this machine knows: write it as "{meant}"')
+    return _section(AgentConfig, "agent", top, reader)
 
 
 def _section(cls: type[Any], name: str, top: Mapping[str, Any], reader: Reader) -> Any:

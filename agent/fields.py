@@ -76,7 +76,12 @@ class Reader:
         try:
             return cls(**values)
         except ValueError as error:  # the struct's own rules about its fields
-            return self.wrong(where, f": {error}")
+            return self.own_rule(str(error), [field.name for field in fields], where)
+
+    def own_rule(self, says: str, names: Iterable[str], where: Where) -> Invalid:
+        """A sentence of the struct's; where it begins with a field's name, that field is the place."""
+        word = says.split(" ", 1)[0].rstrip(":")
+        return self.wrong((*where, word), says[len(word):]) if word in names else self.wrong(where, f": {says}")
 
     def read(self, kind: Any, value: object, where: Where) -> Any:
         """The value as `kind`, or INVALID after noting what is wrong."""
@@ -193,7 +198,8 @@ def named(kind: Any) -> str:
     if origin is Annotated:
         return next((note.name for note in args[1:] if isinstance(note, Quantity)), named(args[0]))
     if origin is Literal:
-        return " or ".join(f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in args)
+        *others, last = (f'"{choice}"' if isinstance(choice, str) else str(choice) for choice in args)
+        return f"{', '.join(others)} or {last}" if others else last
     if origin in (tuple, list):
         return "a list"
     words = {str: "text", Path: "a path", bool: "true or false", int: "a whole number", float: "a number"}
@@ -209,7 +215,7 @@ def example(kind: Any) -> str:
     if origin in (Union, UnionType):
         return example(args[0])
     if origin is Literal:
-        return named(kind).split(" or ")[0]
+        return f'"{args[0]}"' if isinstance(args[0], str) else str(args[0])
     if origin in (tuple, list):
         return f"[{example(args[0])}]" if args else '["…"]'
     if origin is Secret:

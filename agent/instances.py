@@ -36,7 +36,7 @@ def collectors(section: object, reader: Reader) -> tuple[list[Plugin], list[Conf
             written.append(plugin)
             found += _instances(plugin, table, reader)
     if not found and len(reader.mistakes) == before:
-        why = "switches every collector off" if tables else "names nothing to watch"
+        why = "are all switched off, so nothing is watched" if tables else "name nothing to watch"
         reader.wrong(("collectors",), f" {why}: add [collectors.disk], for example")
     return written, found
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from agent.fields import INVALID, Reader, instead
+from agent.fields import INVALID, Reader, close, instead
 from agent.source import Where
 from alerts.policy import ONCALL, Contact, Policy, Step, default_steps
 from alerts.rule import RANK, Severity
@@ -59,7 +59,7 @@ def policy(top: Mapping[str, Any], channels: Addresses, language: str, reader: R
     try:
         return Policy(contacts=contacts, people=people, steps=steps, **times)
     except ValueError as error:
-        reader.wrong(("alerts",), f": {error}")
+        reader.own_rule(str(error), times, ("alerts",))
         return None
 
 
@@ -73,7 +73,7 @@ def _contacts(top: Mapping[str, Any], channels: Addresses, language: str, reader
     if not tables and "contacts" not in top and set(channels) <= {"console"}:
         return {"operator": operator(language)}
     if not tables:
-        reader.wrong(("contacts",), " names nobody to tell: add [contacts.NAME] with an address and channels")
+        reader.wrong(("contacts",), " name nobody to tell: add [contacts.NAME] with an address and channels")
     return {name: _contact(name, reader.table(table, ("contacts", name)), channels, language, reader)
             for name, table in tables.items()}
 
@@ -112,7 +112,8 @@ def _channel(channel: str, contact: str, have: set[str], channels: Addresses, re
 
 
 def _or_add(channel: str, channels: Addresses) -> str:
-    return f"{instead(channel, channels)}; or add [notifiers.{channel}]" if channels else f"add [notifiers.{channel}]"
+    meant = close(channel, channels)
+    return f'did you mean "{meant}"?' if meant else f"add [notifiers.{channel}]"
 
 
 def _address(kind: str, value: object, reader: Reader, where: Where) -> str | None:

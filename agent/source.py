@@ -105,8 +105,10 @@ def _plain(said: str) -> str:
         return "this key is written twice"
     if said.startswith("Cannot declare") and said.endswith("twice"):
         return "this section is written twice: put its keys under one header"
-    if said == "Invalid value":
-        return "this value is none: text needs quotes"
+    if said == "Invalid value" or said.startswith("Expected newline or end of document"):
+        return "a value is not understood: text and durations need quotes"
+    if said == r"Illegal character '\n'":
+        return "a text is not closed: a quote is missing"
     return said[:1].lower() + said[1:]
 
 
