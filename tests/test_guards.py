@@ -4,11 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
-from importlib.metadata import packages_distributions
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 TREE = Path(__file__).parents[1]
 PACKAGES = ("agent", "alerts", "collectors")
@@ -100,6 +103,27 @@ def test_every_locked_package_has_its_hashes_and_no_place_of_origin(lock: str) -
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     assert len(lines) > 30
     assert [line for line in lines if not re.match(r"[\w.\[\]-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", line)] == []
+
+
+# A lock made by one Python leaves out what only another one needs: pip then refuses to install anything.
+@pytest.mark.parametrize("python", ["3.11.0", "3.11.2", "3.12.3", "3.13.5"],
+                         ids=["Ubuntu 22.04", "Debian 12", "Ubuntu 24.04", "Debian 13"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_the_lock_holds_all_that_this_python_needs(lock: str, python: str) -> None:
+    locked = {canonicalize_name(name) for name in re.findall(r"(?m)^([\w.-]+)==", (TREE / lock).read_text())}
+    machine = {"python_version": python.rpartition(".")[0], "python_full_version": python}
+    project = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]
+    ours = project["dependencies"] + (project["optional-dependencies"]["dev"] if "dev" in lock else [])
+    waiting, known = [Requirement(text) for text in ours], set()
+    while waiting:
+        needed = waiting.pop()
+        for extra in {"", *needed.extras}:
+            if (needed.name, extra) in known:
+                continue
+            known.add((needed.name, extra))
+            theirs = map(Requirement, requires(needed.name) or () if canonicalize_name(needed.name) in locked else ())
+            waiting += [one for one in theirs if not one.marker or one.marker.evaluate({**machine, "extra": extra})]
+    assert {canonicalize_name(name) for name, _ in known} - locked == set()
 
 
 def test_the_development_lock_holds_the_versions_that_run() -> None:
