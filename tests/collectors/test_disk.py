@@ -345,6 +345,11 @@ def test_a_walk_counts_as_du_does(tmp_path: Path) -> None:
     assert seen.bytes < 10**6
 
 
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="/dev/shm is no mount of its own here")
+def test_a_walk_stays_on_its_device() -> None:
+    assert "/dev/shm" not in walk("/dev", 100_000, 60, depth=1).bytes_in
+
+
 @pytest.mark.parametrize(("entries", "seconds", "complete"), [(7, 60, True), (6, 60, False), (1000, 0, False)])
 def test_a_walk_that_was_cut_short_says_so(tmp_path: Path, entries: int, seconds: float, complete: bool) -> None:
     assert walk(str(folder(tmp_path)), entries, seconds).complete is complete

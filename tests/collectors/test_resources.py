@@ -133,6 +133,7 @@ def test_what_a_machine_lacks_is_no_failure(machine: Machine) -> None:
     pytest.param("1100 100 400 8100 290 50 50 90", {"busy": 0.5, "iowait": 0, "steal": 0}, id="iowait and steal back"),
     pytest.param("1100 100 400 4000 150 50 50 100", {"busy": 1, "iowait": 0, "steal": 0}, id="a core went offline"),
     pytest.param("10 1 4 80 3 0 0 1", {}, id="counted anew"),
+    pytest.param("10 1 500 9000 3 0 0 1", {}, id="counted anew, and already beyond in part"),
     pytest.param("1100 100 400 8100", {"busy": 0.5, "iowait": 0, "steal": 0}, id="an old kernel's four fields"),
 ])
 def test_shares_hold_when_counters_do_odd_things(machine: Machine, after: str, told: dict[str, float]) -> None:
@@ -314,8 +315,8 @@ def process(pid: int, name: str, rss: int, shared: int = 0, status: str = "sleep
 
 
 def test_memory_that_processes_of_one_name_share_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    processes = [process(501, "mysqld", 400),
-                 process(812, "php-fpm8.2", 300, 200), process(813, "php-fpm8.2", 250, 200), process(7, "cron", 10), process(8, "sshd", 5)]
+    processes = [process(501, "mysqld", 400), process(7, "cron", 10), process(8, "sshd", 5),
+                 process(812, "php-fpm8.2", 300, 200), process(813, "php-fpm8.2", 250, 200)]
     processes.append(SimpleNamespace(pid=9, info={"name": "kworker", "memory_info": None}))
     monkeypatch.setattr(psutil, "process_iter", lambda attrs: iter(processes))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=1000))
