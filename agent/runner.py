@@ -134,7 +134,7 @@ class Runner:
             return
         with self._publishing:
             running = self._clock.awake() - attempt.began
-            if attempt is not self._attempt or running <= self.timeout:  # it ended while we waited for the lock
+            if self._retired or attempt is not self._attempt or running <= self.timeout:  # ended while we waited
                 return
             if attempt.told is not None and running - attempt.told < self.every:
                 return
@@ -169,6 +169,8 @@ class Runner:
             except (TypeError, ValueError, OverflowError) as fault:
                 error = f"memory must hold JSON values only: {told(fault)}"
         with self._publishing:
+            if self._retired:
+                return
             now, awake = self._clock.now(), self._clock.awake()
             self._turns.say("collector", error.partition(":")[0], error)
             for name, trouble in run.targets.items():
@@ -204,8 +206,6 @@ class Runner:
 
     def _publish(self, state: CollectorState, memory: bytes, now: float) -> None:
         """Give the desk and the board the same picture. Where the desk fails, the memory stays as it was."""
-        if self._retired:
-            return
         changed = None if memory == self._memory else msgspec.json.decode(memory)
         try:
             opened = self._observe(self.name, state.readings, changed, now)

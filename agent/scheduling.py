@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
-from math import floor
 from zlib import crc32
 
 from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_EXECUTED, JobExecutionEvent
@@ -17,6 +16,8 @@ from apscheduler.triggers.base import BaseTrigger
 from agent.clock import Clock
 from agent.runner import Runner
 
+_EPOCH, _TICK = datetime.fromtimestamp(0, UTC), timedelta(microseconds=1)
+
 
 class Grid(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
     """Fires every `every` seconds, at a phase that the name gives, so that not all run in the same second.
@@ -26,15 +27,14 @@ class Grid(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
     """
 
     def __init__(self, name: str, every: float) -> None:
-        self._every, self._phase = every, crc32(name.encode()) / 2**32 * every
+        # whole microseconds, as datetime has them: a rest would fire the same moment twice
+        self._every = max(1, round(every * 1e6))
+        self._phase = crc32(name.encode()) * self._every >> 32
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """The first point of the grid after `now`, whatever went before."""
-        at = now.timestamp()
-        following = (floor((at - self._phase) / self._every) + 1) * self._every + self._phase
-        while following <= at:  # rounding may land on the very moment
-            following += self._every
-        return datetime.fromtimestamp(following, UTC)
+        points = ((now - _EPOCH) // _TICK - self._phase) // self._every
+        return _EPOCH + ((points + 1) * self._every + self._phase) * _TICK
 
 
 class Schedule:
@@ -122,12 +122,12 @@ class Schedule:
     def _add(self, runner: Runner) -> None:
         name = runner.name
         self._runners[name] = runner
-        self._scheduler.add_job(runner.run, Grid(name, runner.every), id=name, executor=self._pool_name,
+        self._scheduler.add_job(_measure, Grid(name, runner.every), (runner,), id=name, executor=self._pool_name,
                                 next_run_time=self._now())
         runner.begin(lambda: self._run_now(name))
 
     def _after_run(self, event: JobExecutionEvent) -> None:
-        """Only now would APScheduler take another run of this job: one that was wished for earlier was dropped."""
+        """Plan the run that was wanted in the moment between the last one's end and now: APScheduler dropped it."""
         runner = self._runners.get(event.job_id)
         if runner is not None and runner.due:
             self._run_now(event.job_id)
@@ -141,3 +141,11 @@ class Schedule:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock.now(), UTC)
+
+
+def _measure(runner: Runner) -> None:
+    """A run, and one more as long as somebody woke it meanwhile. Not left to the listener: where a run ends before
+    APScheduler has finished starting it, the listener is called too early and what it plans is overwritten."""
+    runner.run()
+    while runner.due:
+        runner.run()

@@ -42,11 +42,6 @@ class Watcher:
         """Ask it to leave; does not wait."""
         self._wake.stopped.set()
 
-    def join(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds for it to leave; did it?"""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
-
     def note_recovery(self) -> None:
         """Log once that it listens again, as soon as it has done so for longer than it would have paused."""
         if self._troubled and self.up and self._held():
