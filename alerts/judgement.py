@@ -140,11 +140,16 @@ def _increase(samples: Sequence[tuple[float, float]]) -> float:
 
 
 def _seconds_until(limit: float, samples: Sequence[tuple[float, float]]) -> float:
-    rise = slope(samples)
-    last = samples[-1][1]
-    if rise is None or rise == 0 or (limit - last) / rise < 0:
+    """When the line through the samples meets the limit: nought where it is passed already, infinite where never."""
+    rise, left = slope(samples), limit - samples[-1][1]
+    if left == 0:
+        return 0.0
+    if not rise:
         return float("inf")
-    return (limit - last) / rise
+    if left / rise >= 0:
+        return left / rise
+    # Beyond the limit, or on the way from it? It went over where it began on the other side of it.
+    return 0.0 if (limit - samples[0][1]) * left < 0 else float("inf")
 
 
 def _weigh(rule: Rule, trace: Trace, value: float, now: float, booted_at: float) -> Trace:

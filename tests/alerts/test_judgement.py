@@ -57,6 +57,8 @@ FULL = {"kind": "above", "warning": 0.8, "critical": 0.9}
                  ["good", "good", "good", "warning", "warning"], id="forecast"),
     pytest.param({"kind": "forecast", "warning": 3600.0, "limit": 0.0, "window": 600.0}, [50, 49, 48],
                  ["good", "warning", "warning"], id="forecast downwards, as a balance that runs out"),
+    pytest.param({"kind": "forecast", "warning": 3600.0, "limit": 100.0, "window": 600.0}, [40, 90, 105, 110],
+                 ["good", "warning", "warning", "warning"], id="forecast of what is over the limit already"),
     pytest.param({"kind": "forecast", "warning": 3600.0, "limit": 100.0, "window": 600.0}, [50, 40, 30],
                  ["good", "good", "good"], id="forecast away from the limit"),
 ])
