@@ -45,7 +45,7 @@ class Look(NamedTuple):
     up: bool | None  # None: on its way, so nobody can tell yet
     failed: bool = False
     restarts: int = 0  # automatic ones since somebody started it, one that is about to happen included
-    invocation: str = ""  # "" unless it is up
+    invocation: str = ""  # "" where it is not up, or nothing hangs on it
     since: float | None = None  # monotonic seconds when it entered a state between up and down
     why: str = ""  # how it ended
     words: str = ""  # systemd's state, for people
@@ -72,7 +72,7 @@ def judge(unit: dict[str, Any]) -> Look:
         up=up,
         failed=active == "failed",
         restarts=unit.get("NRestarts", 0) + pending,
-        invocation=bytes(unit["InvocationID"]).hex() if up else "",
+        invocation=bytes(unit["InvocationID"]).hex() if up and unit.get("NRestarts") else "",
         since=unit["StateChangeTimestampMonotonic"] / 1e6 if between else None,
         why=why,
         words=f"{active} ({sub})" + (f", {why}" if why else ""),

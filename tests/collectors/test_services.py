@@ -194,6 +194,23 @@ def test_an_ordered_restart_is_neither_a_death_nor_a_crash(address: str) -> None
         assert read(collector, memory) == before
 
 
+def test_calm_units_are_asked_for_in_one_call_and_their_restarts(address: str) -> None:
+    with FakeSystemd(address, Unit("nginx.service"), Unit("mariadb.service")) as systemd:
+        read(Services(bus=address, units=("nginx", "mysql|mariadb", "nowhere")))
+        assert systemd.calls == ["ListUnitsByNames", "Get", "Get", "Get"]  # NRestarts twice, NFailedUnits
+
+
+def test_crashes_after_an_ordered_restart_count_even_when_they_reach_the_same_number(address: str) -> None:
+    collector, memory = Services(bus=address, units=("redis-server",)), {}
+    with FakeSystemd(address, Unit("redis-server.service", restart="always", restarts=1)) as systemd:
+        read(collector, memory)
+        systemd.order_restart("redis-server.service")
+        systemd.finish_restart("redis-server.service")
+        systemd.kill("redis-server.service")
+        systemd.come_back("redis-server.service")
+        assert read(collector, memory)["restarts_total{redis-server}"] == 1
+
+
 def test_memory_does_not_change_while_nothing_happens(address: str) -> None:
     collector, memory = Services(bus=address, units=("nginx", "slow")), {}
     slow = Unit("slow.service", active="activating", sub="start", changed_monotonic=time.monotonic() - 90)
