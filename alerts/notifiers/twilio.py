@@ -105,8 +105,7 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
     def find(self, mark: str, to: str) -> Receipt | None:
         """Ask Twilio for a message with this mark, without a date: what is only queued has no date yet."""
         for message in self._messages(to=_whatsapp(to)):
-            if message.direction != "inbound" and message.status not in _FAILED and fitting.has_mark(
-                    message.body or "", mark):
+            if message.status not in _FAILED and fitting.has_mark(message.body or "", mark):
                 return Receipt(message.sid, _PROOF.get(message.status, Proof.ACCEPTED))
         return None
 

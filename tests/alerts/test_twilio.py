@@ -1,9 +1,15 @@
 """The notifier through Twilio's real SDK against the strict fake: what is sent, and what each trouble is taken for."""
 
 import logging
+import socket
+import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -120,6 +126,14 @@ def test_fifty_problems_with_the_worst_texts_still_pass(fake: FakeTwilio, notifi
     assert notifier.find("K7M-3", BUDI) is not None
 
 
+@pytest.mark.parametrize("size", range(1350, 1650, 50))
+def test_a_text_just_too_long_is_cut_and_taken(fake: FakeTwilio, notifier: Twilio, size: int) -> None:
+    fake.inbound(BUDI, "halo")
+    section = msgspec.structs.replace(SECTION, detail="x" * size)
+    notifier.send(letter(sections=(section,), window_open=True))
+    assert fake.messages[0].body.endswith("[K7M-3]")
+
+
 CALLS: list[tuple[Fault, type[Exception], float | None, int]] = [
     (Fault(kind="429", retry_after="7"), Busy, 7.0, 0),
     (Fault(kind="429"), Busy, None, 0),
@@ -139,6 +153,7 @@ CALLS: list[tuple[Fault, type[Exception], float | None, int]] = [
 ]
 
 
+@pytest.mark.timeout(10)  # a hang ends by our own time-out
 @pytest.mark.parametrize(("fault", "outcome", "retry_after", "recorded"), CALLS, ids=lambda value: getattr(
     value, "kind", ""))
 def test_each_trouble_is_taken_for_what_it_is(fake: FakeTwilio, notifier: Twilio, fault: Fault,
@@ -191,15 +206,45 @@ def test_a_wrong_token_is_permanent_and_not_told(fake: FakeTwilio, notifier: Twi
     assert TOKEN not in repr(notifier)
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://tidak-ada.invalid"])
-def test_where_nobody_listens_the_message_surely_did_not_leave(fake: FakeTwilio, notifier: Twilio,
-                                                               base_url: str) -> None:
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:1", "http://api.twilio.test"])
+def test_where_nobody_listens_the_message_surely_did_not_leave(notifier: Twilio, base_url: str,
+                                                               monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def resolve(host: str, *rest: Any, **more: Any) -> Any:
+        if host.endswith(".test"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     nowhere = msgspec.structs.replace(notifier, base_url=base_url)
     for ask in (lambda: nowhere.send(LETTER), lambda: nowhere.status("SM1"), lambda: nowhere.find("K7M-3", BUDI)):
         with pytest.raises(Busy, match="no connection to Twilio") as caught:
             ask()
         assert BUDI[1:] not in repr(caught.value)
-        assert caught.value.__suppress_context__
+        assert caught.value.__cause__ is None  # it holds the number, and a logged traceback would show it
+
+
+@pytest.mark.needs_debian("openssl")
+def test_behind_a_false_certificate_nothing_is_sent(notifier: Twilio, tmp_path: Path) -> None:
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-keyout", "key.pem", "-out", "cert.pem"], cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(10)
+
+        def greet() -> None:
+            with suppress(OSError), server.accept()[0] as connection:
+                context.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        false = msgspec.structs.replace(notifier, base_url=f"https://127.0.0.1:{server.getsockname()[1]}")
+        with pytest.raises(Busy, match="SSLCertVerificationError"):
+            false.send(LETTER)
+        thread.join(10)
 
 
 @pytest.mark.parametrize("code", [21655, 21656, 63013])
@@ -347,9 +392,6 @@ def test_the_log_holds_no_number_and_no_token(fake: FakeTwilio, notifier: Twilio
 
 
 def test_the_sdk_is_loaded_by_the_first_message_only(fake: FakeTwilio) -> None:
-    import subprocess
-    import sys
-
     code = ("import sys; import alerts.notifiers.twilio; "
             "print(sorted({'twilio', 'requests', 'aiohttp', 'urllib3'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=True)

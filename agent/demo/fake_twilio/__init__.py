@@ -33,7 +33,7 @@ class FakeTwilio:
         self.api = Api(self.ledger, self._plan, self._postman)
         self._server = Server(port, self.api)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="fake-twilio", daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     def __enter__(self) -> Self:
