@@ -148,7 +148,7 @@ def _section(cls: type[Any], name: str, top: Mapping[str, Any], reader: Reader) 
 
 def _notifiers(top: Mapping[str, Any], reader: Reader) -> tuple[dict[str, Any], dict[str, str]]:
     """Those of `[notifiers]`; where neither it nor `[contacts]` is written, the console speaks."""
-    if "notifiers" in top or "contacts" in top:
+    if top.get("notifiers") or "contacts" in top:
         return instances.notifiers(top.get("notifiers", {}), reader)
     return instances.notifiers({"console": {}}, reader)
 

@@ -45,7 +45,7 @@ class Plugins(Mapping[str, Plugin]):
 
     def __getitem__(self, name: str) -> Plugin:
         """Import that plug-in. Raises KeyError where there is none, Broken where it does not load."""
-        if name.isidentifier() and (self._folder / f"{name}.py").is_file():
+        if any(name == path.stem for path in self._folder.glob("*.py")):
             module, beside = self._import(name, f"{self._package}.{name}"), self._rules
         else:
             module, beside = self._import(name, self._entry_points()[name]), None

@@ -107,7 +107,7 @@ def _plain(said: str) -> str:
         return "this section is written twice: put its keys under one header"
     if said == "Invalid value" or said.startswith("Expected newline or end of document"):
         return "a value is not understood: text and durations need quotes"
-    if said == r"Illegal character '\n'":
+    if said in (r"Illegal character '\n'", "Unterminated string"):
         return "a text is not closed: a quote is missing"
     return said[:1].lower() + said[1:]
 
