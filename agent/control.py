@@ -88,10 +88,11 @@ class Control:
 
     def stop(self) -> None:
         """Answer no more and leave the path to the next."""
-        if self._listener is not None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
             self.path.unlink(missing_ok=True)
-            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() alone does not
-            self._listener.close()
+            listener.shutdown(socket.SHUT_RDWR)  # wakes accept(), which close() alone does not
+            listener.close()
         self._lock.close()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -100,11 +101,8 @@ class Control:
                 peer, _ = listener.accept()
             except OSError:  # shut down
                 return
-            if self._slots.acquire(blocking=False):
-                threading.Thread(target=self._serve, args=(peer,), name="control-answer", daemon=True).start()
-            else:
-                with peer:
-                    _write(peer, _error("the daemon is busy with other questions", "try again in a moment"))
+            self._slots.acquire()  # who comes later waits in the listener's queue, by their own time-out
+            threading.Thread(target=self._serve, args=(peer,), name="control-answer", daemon=True).start()
 
     def _serve(self, peer: socket.socket) -> None:
         try:
@@ -200,7 +198,7 @@ def _read(channel: socket.socket, most: int, deadline: float) -> bytes:
     while not line.endswith(b"\n"):
         left = deadline - time.monotonic()
         if left <= 0:
-            raise TimeoutError("no answer in time")
+            raise TimeoutError("timed out")
         channel.settimeout(left)
         part = channel.recv(65536)
         if not part:

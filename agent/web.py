@@ -1,5 +1,7 @@
 """The pages and /metrics on the loopback listener: reading only, and only by this machine's own address."""
 
+import os
+import socket
 import threading
 from pathlib import Path
 from typing import Any
@@ -187,12 +189,13 @@ class Site:
         host, port = house.config.web.address
         self._sockets: dict[int, Any] = {}
         try:
-            self._waitress: Any = waitress.create_server(
-                make(house), map=self._sockets, host=host, port=port, threads=THREADS, ident=None,
-                clear_untrusted_proxy_headers=True)
+            listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:
-            raise Occupied(f"[web] listen = {house.config.web.listen!r}: {error.strerror}: stop what listens there "
+            why = os.strerror(error.errno or 0)
+            raise Occupied(f'[web] listen = "{house.config.web.listen}": {why}: stop what listens there '
                            f"(ss -ltnp 'sport = :{port}'), or choose another port") from error
+        self._waitress: Any = waitress.create_server(make(house), map=self._sockets, sockets=[listener],
+                                                     threads=THREADS, ident=None, clear_untrusted_proxy_headers=True)
         self._thread = threading.Thread(target=self._waitress.run, name="web", daemon=True)
 
     @property

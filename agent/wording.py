@@ -12,6 +12,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     # what is open
     open_title: str
     nothing_open: str
+    none_open: str  # without a word on how much could be read
     not_all_known: str  # nothing is open, but not everything could be looked at
     nobody_has_it: str
     has_it: str
@@ -70,6 +71,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     start_it: str
     tested: str
     test_failed: str
+    no_proof: str
     forget_sure: str
     forgotten: str
     unknown_collector: str
@@ -89,6 +91,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
 ID = Wording(
     open_title="Gangguan terbuka",
     nothing_open="Tidak ada gangguan: semua yang dipantau terbaca dan baik.",
+    none_open="Tidak ada gangguan terbuka.",
     not_all_known="Tidak ada gangguan terbuka, tetapi tidak semuanya terbaca (lihat di bawah).",
     nobody_has_it="belum ada",
     has_it="{who} sampai {until}",
@@ -158,11 +161,12 @@ ID = Wording(
     start_it="Jalankan: systemctl start jaga (atau di sini: jaga run)",
     tested="Pesan tes untuk {contact} lewat {channel}: {proof} setelah {seconds} detik.",
     test_failed="Pesan tes untuk {contact} lewat {channel} gagal: {error}",
+    no_proof="belum ada bukti bahwa pesan diterima",
     forget_sure="Hapus pesan, nomor dan nama {contact} dari catatan Jaga? Ini tidak dapat dibatalkan.",
     forgotten="{contact}: {count} catatan dihapus. Hapus juga [contacts.{contact}] dari agent.toml bila masih ada.",
     unknown_collector="Tidak ada pemantau bernama {collector} di {path}.",
     known_collectors="Yang ada: {collectors}.",
-    measured="diukur dalam {seconds} detik",
+    measured="diukur dalam {seconds}",
     failed="gagal: {error}",
     all_good="Semua baik.",
     some_bad="{count} masalah ditemukan.",
@@ -180,6 +184,7 @@ ID = Wording(
 EN = Wording(
     open_title="Open problems",
     nothing_open="No problems: everything that is watched was read and is good.",
+    none_open="No problem is open.",
     not_all_known="No problem is open, but not everything could be read (see below).",
     nobody_has_it="nobody yet",
     has_it="{who} until {until}",
@@ -249,11 +254,12 @@ EN = Wording(
     start_it="Run: systemctl start jaga (or here: jaga run)",
     tested="Test message for {contact} by {channel}: {proof} after {seconds} s.",
     test_failed="Test message for {contact} by {channel} failed: {error}",
+    no_proof="no proof yet that it was accepted",
     forget_sure="Erase the messages, numbers and name of {contact} from Jaga's records? This cannot be undone.",
     forgotten="{contact}: {count} records erased. Remove [contacts.{contact}] from agent.toml too, if it is there.",
     unknown_collector="There is no collector named {collector} in {path}.",
     known_collectors="There is {collectors}.",
-    measured="measured in {seconds} s",
+    measured="measured in {seconds}",
     failed="failed: {error}",
     all_good="All good.",
     some_bad="Problems found: {count}.",
