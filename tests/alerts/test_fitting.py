@@ -1,5 +1,7 @@
 """Letters cut to a channel: nothing that a vendor refuses gets through, and what matters is never what is cut."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -162,6 +164,11 @@ def test_any_letter_fits_and_keeps_its_mark(any_letter: Letter, limit: int) -> N
         assert value.strip()
         assert not {"\n", "\t", "\r"} & set(value)
         assert "     " not in value
+
+
+def test_the_page_for_the_engineer_holds_the_templates_as_they_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "whatsapp.md").read_text()
+    assert [t.name for t in (*TEMPLATES.values(), FALLBACK) if f"```\n{t.body}\n```" not in page] == []
 
 
 def test_the_shipped_templates_hold_to_whatsapps_rules() -> None:
