@@ -94,6 +94,20 @@ class Status(msgspec.Struct, frozen=True):
     needs_template: bool = False  # WhatsApp 63016: the 24-hour window is shut
 
 
+class Reply(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wrote to us. `id` is the provider's and the same by every way it reaches us (webhook, polling)."""
+
+    id: str
+    address: str  # the writer's, as a contact's address is written: "+62812…", a chat's number, "budi@…"
+    text: str
+    at: float  # unix seconds
+    name: str = ""  # as the channel shows the writer
+    payload: str = ""  # a tapped button's data
+    about: str = ""  # the provider's id of our message that it answers
+    group: str = ""  # the group's address, where it was written in one
+    media: bool = False  # a picture, voice note or sticker: there is nothing to read
+
+
 class Refused(Exception):
     """Permanent: trying again changes nothing. `code` is the vendor's."""
 
@@ -124,7 +138,9 @@ class Notifier(Protocol):
     One module in `alerts/notifiers/`: the file name is its name, its one public Struct with a `send` is the notifier,
     the fields are its options in `[notifiers.NAME]`, the docstring is its manual.
     Optional besides: `find(mark, to) -> Receipt | None` (ask the provider, without a date filter, whether it has the
-    mark) and `status(id) -> Status`. All calls raise Refused, Busy or Uncertain and carry their own time-outs (10 s).
+    mark), `status(id) -> Status`, and `replies(since) -> Sequence[Reply]` (what people wrote since that time in unix
+    seconds, oldest first; the same reply may come again). All calls raise Refused, Busy or Uncertain and carry their
+    own time-outs (10 s).
     """
 
     proof: ClassVar[Proof]  # the strongest proof it can ever give
