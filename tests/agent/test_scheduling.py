@@ -1,13 +1,15 @@
 """When collectors run: at once, on a grid, when woken, after the clock jumped, beside a hung one, not after stop."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 import pytest
-from apscheduler.events import EVENT_JOB_EXECUTED
+from apscheduler.events import EVENT_JOB_EXECUTED, EVENT_JOB_MAX_INSTANCES
 from apscheduler.schedulers import base as apscheduler_base
 from hypothesis import given
 from hypothesis import strategies as st
@@ -184,6 +186,51 @@ def test_wakes_during_a_run_lead_to_one_more_run(house: House, wakes: int) -> No
     assert (counting.runs, runner.due) == (2, False)
 
 
+def test_no_wake_is_lost_between_a_runs_end_and_its_end_for_apscheduler(house: House) -> None:
+    counting, dropped = Counting(), threading.Event()
+    house.schedule._scheduler.add_listener(lambda _: dropped.set(), EVENT_JOB_MAX_INSTANCES)
+
+    class Between(logging.Handler):
+        """APScheduler logs when the run is over, just before it would take another one."""
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if counting.runs == 1 and "successfully" in record.getMessage():
+                house.schedule.wake("disk")
+                assert dropped.wait(PATIENCE)
+
+    handler, executors = Between(), logging.getLogger("apscheduler.executors")
+    executors.addHandler(handler)
+    executors.setLevel(logging.INFO)
+    try:
+        house.schedule.start([house.runner("disk", counting)])
+        assert house.saw("disk", 2)
+    finally:
+        executors.removeHandler(handler)
+        executors.setLevel(logging.NOTSET)
+
+
+def test_no_wake_is_lost_when_a_run_ends_before_apscheduler_has_finished_starting_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def submit(pool: ThreadPoolExecutor, *args: Any) -> Future[Any]:
+        future = original(pool, *args)
+        assert wait([future], PATIENCE).done
+        return future
+
+    class Eager(Counting):
+        """Is woken in the middle of its first run."""
+
+        def collect(self, run: Run) -> Iterable[Reading]:
+            if not self.runs:
+                house.schedule.wake("disk")
+            return super().collect(run)
+
+    original = ThreadPoolExecutor.submit
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    house.schedule.start([house.runner("disk", Eager())])
+    assert house.saw("disk", 2)
+
+
 class Ahead(Clock):
     """The real clock, which a test can put forward."""
 
@@ -264,14 +311,14 @@ def test_without_planning_anew_a_clock_that_was_set_back_would_stop_everything(f
 
 
 def test_planning_anew_forgets_no_wake(fake_house: House) -> None:
-    house, counting = fake_house, Counting(hold=True)
-    runner = house.runner("disk", counting, every=60.0)
-    house.schedule.start([runner])
-    assert counting.ran(1)
+    house, counting = fake_house, Counting()
+    house.schedule.start([house.runner("disk", counting, every=60.0)])
+    assert house.idle(1)
+    house.schedule._scheduler.pause()
     house.schedule.wake("disk")
     house.schedule.replan()
-    counting.go.set()
-    assert house.saw("disk", 2)
+    house.schedule._scheduler.resume()
+    assert counting.ran(2)
 
 
 # --- a new configuration
