@@ -177,8 +177,8 @@ def test_all_mistakes_are_printed_at_once(house: FakeHouse) -> None:
     house.path.write_text('[agent]\nlanguage = "jw"\n[collectors.dsk]\n[web]\nlisten = 7\n')
     for command in ("config", "rules", "check", "run"):
         # in a process of its own, for `check` and `run` set up logging
-        done = subprocess.run([*PROGRAM, command, "--config", str(house.path)], cwd=TREE, capture_output=True, text=True,
-                              timeout=60, check=False)
+        done = subprocess.run([*PROGRAM, command, "--config", str(house.path)], cwd=TREE, capture_output=True,
+                              text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout) == (2, "")
         places = [line.partition(": ")[0] for line in done.stderr.splitlines()]
         assert places == [f"{house.path}:{line}" for line in (2, 3, 5)]
