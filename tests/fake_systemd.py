@@ -166,6 +166,10 @@ class FakeSystemd:
         self.set(name, active="inactive", sub="dead", restarts=0)
         self._start(name)
 
+    def end_job(self, name: str, job: int) -> None:
+        body = [job, f"{ROOT}/job/{job}", name, "done"]
+        self._do(lambda: self._signal(ROOT, f"{SYSTEMD}.Manager", "JobRemoved", "uoss", body))
+
     def reloading(self, begins: bool) -> None:
         """`systemctl daemon-reload` begins, or is over."""
         self._do(lambda: self._signal(ROOT, f"{SYSTEMD}.Manager", "Reloading", "b", [begins]))
@@ -174,8 +178,7 @@ class FakeSystemd:
         self.set(name, active="activating", sub="start", invocation=os.urandom(16))
         job, self.units[name].job = self.units[name].job, 0
         self.set(name, active="active", sub="running", result="success", code=0, status=0)
-        body = [job, f"{ROOT}/job/{job}", name, "done"]
-        self._do(lambda: self._signal(ROOT, f"{SYSTEMD}.Manager", "JobRemoved", "uoss", body))
+        self.end_job(name, job)
 
     def _next_job(self) -> int:
         self._jobs += 1

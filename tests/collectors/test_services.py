@@ -174,7 +174,9 @@ def test_a_crash_that_systemd_repairs_is_no_death_but_counts_once(address: str) 
         during = read(collector, memory)
         assert "active{redis-server}" not in during
         assert during["restarts_total{redis-server}"] == 1  # known before the delay is over
-        systemd.come_back("redis-server.service")
+        systemd.set("redis-server.service", restarts=5, job=7)  # the delay is over, the job not yet begun
+        assert read(collector, memory)["restarts_total{redis-server}"] == 1
+        systemd.set("redis-server.service", active="active", sub="running", job=0)
         assert read(collector, memory) == {
             "systemd_up": 1, **calm("redis-server", restarts=1), "systemd_failed_units": 0}
         assert notes(collector, memory)["restarts_total{redis-server}"] == "signal 9"
@@ -219,6 +221,14 @@ def test_memory_does_not_change_while_nothing_happens(address: str) -> None:
         before = str(memory)
         read(collector, memory, now=NOW + 60)
     assert str(memory) == before
+
+
+def test_a_unit_that_is_no_longer_watched_is_forgotten(address: str) -> None:
+    memory: dict[str, Any] = {}
+    with FakeSystemd(address, Unit("nginx.service"), Unit("cron.service")):
+        read(Services(bus=address, units=("nginx", "cron")), memory)
+        read(Services(bus=address, units=("cron",)), memory)
+    assert list(memory["units"]) == ["cron"]
 
 
 CRASHES: list[tuple[str, tuple[int, str, bool], tuple[int, str, bool | None], int, int]] = [
@@ -479,6 +489,17 @@ def test_status_texts_and_strangers_do_not_wake(address: str, quick_to_stop: Non
             systemd.set("php8.2-fpm.service", status_text=f"Requests: {number}")
             systemd.set("session-1.scope", active="failed")
         systemd.kill("php8.2-fpm.service")
+        watched.until(3)
+    assert len(watched.wakes) == 3
+
+
+def test_the_end_of_a_job_wakes_if_it_is_a_watched_units(address: str, quick_to_stop: None) -> None:
+    with FakeSystemd(address, Unit("nginx.service")) as systemd, \
+            Watched(Services(bus=address, units=("nginx",))) as watched:
+        systemd.end_job("strange.service", 8)
+        systemd.end_job("nginx.service", 9)
+        watched.until(2)
+        systemd.kill("nginx.service")
         watched.until(3)
     assert len(watched.wakes) == 3
 
