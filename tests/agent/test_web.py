@@ -340,6 +340,23 @@ def test_the_listener_serves_and_stops(house: FakeHouse) -> None:
     assert [thread.name for thread in threading.enumerate() if thread.name == "web"] == []
 
 
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
+def test_the_listener_may_have_an_ipv6_address(house: FakeHouse) -> None:
+    with socket.socket(socket.AF_INET6) as free:
+        free.bind(("::1", 0))
+        port = free.getsockname()[1]
+    house.config = msgspec.structs.replace(house.config, web=Web(listen=f"[::1]:{port}"))
+    site = Site(house)
+    site.start()
+    try:
+        connection = http.client.HTTPConnection("::1", port, timeout=10)
+        connection.request("GET", "/-/healthy")
+        assert connection.getresponse().read() == b"ok\n"
+        connection.close()
+    finally:
+        site.stop()
+
+
 def test_a_taken_port_is_said_in_words(house: FakeHouse) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
