@@ -46,20 +46,23 @@ class Runner:
     """One configured collector: "disk", or "mysql:a" for a named instance, whose readings get the label name="a".
 
     `observe` is the desk, `explain_to(finding key, text)` adds evidence to what opened, `metric_of(rule)` names the
-    metric that a rule judges, `memory` is what the store remembers. It is due from the start: it never measured.
+    metric that a rule judges, `memory` is what the store remembers; a callable is asked in `begin`, when a runner that
+    had the name before cannot commit any more. A new runner is due: it never measured.
     """
 
     def __init__(
         self, name: str, collector: Collector, *, every: float, timeout: float, observe: Observe,
-        explain_to: Callable[[str, str], None], metric_of: Callable[[str], str], memory: Mapping[str, Any],
-        board: Board, clock: Clock, log: Log,
+        explain_to: Callable[[str, str], None], metric_of: Callable[[str], str],
+        memory: Mapping[str, Any] | Callable[[], Mapping[str, Any]], board: Board, clock: Clock, log: Log,
     ) -> None:
         self.name, self.every, self.timeout = name, every, timeout
         self._collector, self._observe, self._explain_to, self._metric_of = collector, observe, explain_to, metric_of
         self._board, self._clock, self._log = board, clock, log.bind(collector=name)
         self._turns = Turns(self._log)
         self._intake = Intake(metrics(sys.modules[type(collector).__module__]), name.partition(":")[2])
-        self._memory = msgspec.json.encode(memory)  # as committed: a run finds what it would find after a restart
+        self._recall = memory if callable(memory) else lambda: memory
+        # as committed: a run finds what it would find after a restart
+        self._memory = b"{}" if callable(memory) else msgspec.json.encode(memory)
         self._state = CollectorState(name, every, timeout)
         self._lock = threading.Lock()  # guards who runs and whether another run is wanted
         self._attempt: _Attempt | None = None
@@ -75,6 +78,7 @@ class Runner:
     def begin(self, request: Callable[[], None]) -> None:
         """Appear on the board and listen for events. `request` makes whoever schedules call `run` at once."""
         self._request = request
+        self._memory = msgspec.json.encode(self._recall())
         with self._publishing:
             self._put(self._state)
         if self._watcher:

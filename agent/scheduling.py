@@ -95,7 +95,12 @@ class Schedule:
                 self._move(name, Grid(name, runner.every).get_next_fire_time(None, self._now()))
 
     def check_overruns(self, now: float) -> None:
-        """Let every hung run be reported; for a thread that takes no part in running them."""
+        """Let every hung run be reported; for a thread that takes no part in running them, every few seconds.
+
+        A scheduler that is late is nudged as well: it sleeps by a clock that stands still while the machine does.
+        """
+        if self.late(now):
+            self._scheduler.wakeup()
         for runner in list(self._runners.values()):
             runner.check_overrun(now)
 
@@ -122,9 +127,9 @@ class Schedule:
     def _add(self, runner: Runner) -> None:
         name = runner.name
         self._runners[name] = runner
+        runner.begin(lambda: self._run_now(name))
         self._scheduler.add_job(_measure, Grid(name, runner.every), (runner,), id=name, executor=self._pool_name,
                                 next_run_time=self._now())
-        runner.begin(lambda: self._run_now(name))
 
     def _after_run(self, event: JobExecutionEvent) -> None:
         """Plan the run that was wanted in the moment between the last one's end and now: APScheduler dropped it."""

@@ -255,6 +255,21 @@ def test_a_run_finds_what_the_last_good_run_left_as_a_restart_would_find_it(hous
         {"ids": [0, 1], "nested": {"n": 1}}, None, {"ids": [0, 1, 3], "nested": {"n": 3}}]
 
 
+def test_memory_is_read_when_the_runner_before_can_commit_no_more(house: House) -> None:
+    stored: dict[str, Any] = {"offset": 1}
+
+    def doing(run: Run) -> Iterator[Reading]:
+        yield PLAIN(run.memory["offset"])
+
+    new = Runner("test", Fixed(doing), every=60, timeout=30, observe=house.desk.observe,
+                 explain_to=house.desk.explain, metric_of=str, memory=lambda: stored, board=house.board,
+                 clock=house.clock, log=get_logger())
+    stored["offset"] = 2  # the old runner's last run ends while the new configuration is being read
+    new.begin(lambda: None)
+    new.run()
+    assert house.desk.seen[0][0][0] == PLAIN(2)
+
+
 def test_memory_that_did_not_change_is_not_committed_again(house: House) -> None:
     runner = house.runner(Fixed(lambda run: [PLAIN(1)]), memory={"offset": 7})
     runner.run()

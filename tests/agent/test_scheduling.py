@@ -310,6 +310,20 @@ def test_without_planning_anew_a_clock_that_was_set_back_would_stop_everything(f
     assert planned - house.clock.now() > HOUR - 60
 
 
+def test_after_suspend_what_is_late_runs_at_the_next_beat(fake_house: House) -> None:
+    house, counting = fake_house, Counting()
+    assert isinstance(house.clock, FakeClock)
+    house.schedule.start([house.runner("disk", counting, every=60.0)])
+    assert house.idle(1)
+    assert house.schedule.late(house.clock.now()) == 0.0
+    house.clock.suspend(8 * HOUR)  # the scheduler's own sleep knows nothing of it
+    assert house.schedule.late(house.clock.now()) > 7 * HOUR
+    house.schedule.check_overruns(house.clock.now())
+    assert counting.ran(2)
+    assert house.idle(2)
+    assert house.schedule.late(house.clock.now()) == 0.0
+
+
 def test_planning_anew_forgets_no_wake(fake_house: House) -> None:
     house, counting = fake_house, Counting()
     house.schedule.start([house.runner("disk", counting, every=60.0)])
