@@ -28,13 +28,13 @@ class Shipped:
                     self.problems.append(text.problem((rule,), f" is a rule of {self._owner[rule]} already"))
                 self._owner.setdefault(rule, name)
 
-    def rules(self, changes: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Rule]:
-        """The rules in force. `changes` is `[rules]`; `section` is `[collectors]`, as written."""
+    def rules(self, changes: Mapping[str, Any]) -> dict[str, Rule]:
+        """The rules in force; `changes` is `[rules]`."""
         tables = {rule: self._texts[name].table[rule] for rule, name in self._owner.items()}
         found = {}
         for name, (table, changed) in rulebook.merged(tables, changes).items():
             where: Where = ("rules", name)
-            if name not in tables and not self._new(name, table, section, where):
+            if name not in tables and not self._new(name, table, where):
                 continue
             owner = self._owner.get(name, "")
             if changed:
@@ -51,11 +51,11 @@ class Shipped:
         read = {name: self._unchanged(name, table, self._owner[name]) for name, table in tables.items()}
         return {name: rule for name, rule in read.items() if rule}
 
-    def _new(self, name: str, table: object, section: Mapping[str, Any], where: Where) -> bool:
-        """Whether it is a new rule; if not, it is told, unless it belongs to a collector that somebody switched off."""
+    def _new(self, name: str, table: object, where: Where) -> bool:
+        """Whether it is a new rule; if not, it is told."""
         if isinstance(table, dict) and "metric" not in table:
             for file in sorted(plugins.rules_folder().glob("*.toml")):
-                if file.stem not in section and (text := self._read(file)) and name in text.table:
+                if (text := self._read(file)) and name in text.table:
                     self._reader.wrong(where, f" changes a rule of the collector {file.stem}, which is not configured: "
                                               f"add [collectors.{file.stem}] or remove this")
                     return False

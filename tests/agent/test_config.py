@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from agent import config as configuration
-from agent import plugins, rulebook
+from agent import plugins, rulebook, source
 from agent.config import AgentConfig, Config, ConfigError, Store, Web
 from agent.effective import effective, write
 from agent.people import _Person, _Rung
@@ -88,6 +88,33 @@ def test_a_file_that_cannot_be_had_is_told_in_one_sentence() -> None:
                        ("pipe", "pipe: the configuration is not a file: name another one with --config")):
         with pytest.raises(ConfigError, match=f"^{re.escape(said)}$"):
             configuration.load(Path(path), {})
+
+
+def test_every_key_has_the_line_on_which_its_statement_begins() -> None:
+    text = source.parse("x", b"""# a comment
+[a]
+b = \"\"\"
+[z]
+q = 1
+\"\"\"
+c.d = [
+  1, { e = 2 },
+]
+[[m.n]]
+x = 1
+[m.n.sub]
+y = 2
+[[m.n]]
+[m.n.sub]
+y = 3
+  [[m.n.deep]]
+  [[m.n.deep]]
+  k = "[z]"
+""")
+    places = [("a",), ("a", "b"), ("a", "c", "d", 1, "e"), ("m", "n", 0, "x"), ("m", "n", 0, "sub", "y"), ("m", "n", 1),
+              ("m", "n", 1, "sub"), ("m", "n", 1, "sub", "y"), ("m", "n", 1, "deep", 1, "k"), ("z",), ("a", "none")]
+    assert [text.line(place) for place in places] == [2, 3, 7, 11, 13, 14, 15, 16, 19, None, 2]
+    assert source.dotted(("m", "n", 1, "a b", "x")) == "m.n[2].'a b'.x"
 
 
 def test_the_least_configuration_watches_and_tells_the_console() -> None:
