@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from agent.runner import LAST_SUCCESS, OVERRUN, SUCCESS, TARGET_SUCCESS, WATCH_UP
+from agent.runner import DURATION, LAST_SUCCESS, OVERRUN, SUCCESS, TARGET_SUCCESS, WATCH_UP
 from alerts.desk import View
 from alerts.ledger import Message
 from alerts.outbox import Channel
@@ -28,8 +28,8 @@ CLOCK_JUMPS = Metric("jaga_clock_jumps_total", "How often the wall clock was set
                      kind="counter")
 
 # The runner's own metrics are judged by the rules of the agent, whichever collector they are about.
-__all__ = ["BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST", "OVERRUN",
-           "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS", "WATCH_UP", "readings"]
+__all__ = ["BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "DURATION", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST",
+           "OVERRUN", "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS", "WATCH_UP", "readings"]
 
 
 def readings(
@@ -58,11 +58,10 @@ def readings(
         yield NOTIFIER_FAILING(max(0.0, now - since) if since is not None else 0.0, note=channel.error, notifier=name)
     for message in last_messages:
         contact = policy.contacts.get(message.contact)
-        channel = channels.get(message.channel)
-        if contact is None or channel is None:
+        if contact is None or message.channel not in channels:
             continue
         # A number that was mended since is not a refused one any more: it simply has no proof yet.
-        same = contact.addresses.get(channel.address, "") == message.letter.to
+        same = contact.addresses.get(channels[message.channel].address, "") == message.letter.to
         refused = message.state == "failed" and same
         yield REFUSED(float(refused), note=message.error if refused else "", notifier=message.channel,
                       contact=message.contact)

@@ -67,6 +67,7 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     footer: str = ""  # "2 pesan basi tidak terkirim", the site, the agent
     window_open: bool = False  # the person wrote to us in the last 24 h (WhatsApp)
     from_memory: bool = False  # sent although it could not be stored
+    codes_only: bool = False  # its content was refused before: say the codes and nothing else
 
 
 class Proof(IntEnum):
@@ -92,6 +93,7 @@ class Status(msgspec.Struct, frozen=True):
     failed: str = ""
     retry: bool = False
     needs_template: bool = False  # WhatsApp 63016: the 24-hour window is shut
+    content_refused: bool = False  # the same to the same person may pass with other words
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,6 +82,7 @@ class Channel:
         self._failures, self._paused_until = 0, 0.0
         self._last_to: dict[str, float] = {}
         self._shut: set[str] = set()  # people whose 24-hour window turned out to be shut
+        self._refused: set[str] = set()  # marks whose content the provider refused after it had taken them
         self._retried: dict[str, int] = {}
         self._from_memory: deque[Notification] = deque()
         self._spoken: dict[str, Notification] = {}
@@ -175,6 +176,8 @@ class Channel:
         if letter is None:  # the contact is gone from the configuration: there is nobody to write to
             self._ledger.spoke(batch)
             return
+        if letter.mark in self._refused:
+            letter = msgspec.structs.replace(letter, codes_only=True)
         message = Message(id=0, channel=self.name, contact=contact, letter=letter, state="sending", claimed=now,
                           owner=self._process)
         try:
@@ -304,6 +307,10 @@ class Channel:
         """The provider took it and then could not deliver it."""
         if status.needs_template and message.contact not in self._shut:
             self._shut.add(message.contact)
+            self._ledger.release(message, self._clock())
+            return
+        if status.content_refused and not message.letter.codes_only:
+            self._refused.add(message.letter.mark)
             self._ledger.release(message, self._clock())
             return
         tries = self._retried[message.letter.mark] = self._retried.get(message.letter.mark, 0) + 1

@@ -1,6 +1,7 @@
 """Quantities as people write them in agent.toml, as types that options are declared with.
 
-`every: Seconds = 60.0` makes the option take `"1m"`, `"90s"` or `60`; `Ratio` takes `"80%"` or `0.8`; `Size` takes `"10 GiB"`.
+`every: Seconds = 60.0` makes the option take `"1m"`, `"90s"` or `60`; `Ratio` takes `"80%"` or `0.8`; `Size` takes
+`"10 GiB"`.
 """
 
 import re
@@ -10,7 +11,7 @@ from typing import Annotated
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """How a number may be written: the name shown in errors, an example, the unit factors, the unit of a bare number."""
+    """How a number may be written: the name shown in errors, an example, the units with their factors."""
 
     name: str
     example: str

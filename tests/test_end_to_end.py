@@ -107,7 +107,7 @@ def test_from_the_fault_to_the_end(scene: Scene, crashes: bool) -> None:
     done, said = house.jaga("ack", code, "--for", "14s")
     assert done == 0, said
     acked_at = time.monotonic()
-    until(lambda: [m for m in scene.told if "Sudah ditangani" in m.body])  # Budi hears that somebody at the server has it
+    until(lambda: [m for m in scene.told if "Sudah ditangani" in m.body])
     quiet_from = len(scene.told)
     crash(scene, crashes)
     while time.monotonic() < acked_at + 12:  # longer than the reminder's interval

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import msgspec
 import structlog
 
-from alerts.notification import Letter, Proof, Receipt, Refused, Status
+from alerts.notification import Letter, Proof, Receipt, Refused, Reply, Status
 from alerts.notifiers import fitting
 from alerts.notifiers.twilio_line import client, masked
 from alerts.notifiers.twilio_templates import FALLBACK, TEMPLATES
@@ -48,16 +48,6 @@ _EXAMPLES = {"sender": '"+14155238886"', "base_url": '"https://api.twilio.com"'}
 log = structlog.get_logger()
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """A message from a person to us. `address` is their number, `at` unix seconds; `media` counts photos and voice."""
-
-    id: str
-    address: str
-    text: str
-    at: float
-    media: int = 0
-
-
 class Twilio(msgspec.Struct, frozen=True, kw_only=True):
     """Sends to the contact's `whatsapp` number through Twilio. `docs/whatsapp.md` tells which templates to submit.
 
@@ -92,6 +82,8 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError('timeout must be more than 0: write "10s"')
 
     def send(self, letter: Letter) -> Receipt:
+        if letter.codes_only and self.fallback_template:
+            return self._create(letter, self._codes(letter))
         content = {"body": fitting.free_text(letter, BODY_LIMIT)} if letter.window_open else self._template(letter)
         try:
             return self._create(letter, content)
@@ -99,8 +91,7 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
             if refused.code not in CONTENT_REFUSED or not self.fallback_template:
                 raise
             log.warning("content_refused", code=refused.code, mark=letter.mark, error=refused.why)
-            codes = {"1": fitting.marks(letter, TEMPLATE_LIMIT - FALLBACK.fixed)}
-            return self._create(letter, _content(self.fallback_template, codes))
+            return self._create(letter, self._codes(letter))
 
     def find(self, mark: str, to: str) -> Receipt | None:
         """Ask Twilio for a message with this mark, without a date: what is only queued has no date yet."""
@@ -115,7 +106,8 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
             return Status(_PROOF.get(message.status, Proof.ACCEPTED))
         code = message.error_code or 0
         words = MEANING.get(code) or masked(message.error_message or message.status)
-        return Status(failed=f"{code or ''} {words}".strip(), retry=code in LATER, needs_template=code == WINDOW_SHUT)
+        return Status(failed=f"{code or ''} {words}".strip(), retry=code in LATER, needs_template=code == WINDOW_SHUT,
+                      content_refused=str(code) in CONTENT_REFUSED and bool(self.fallback_template))
 
     def replies(self, since: float) -> list[Reply]:
         """What people wrote to us since then (unix seconds), oldest first; the id tells what was seen already."""
@@ -126,9 +118,13 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
         for message in self._messages(**who, date_sent_after=day):
             written = message.date_sent or message.date_created
             if message.direction == "inbound" and written is not None and written.timestamp() >= since:
-                found.append(Reply(id=message.sid, address=message.from_.removeprefix("whatsapp:"),
-                                   text=message.body or "", at=written.timestamp(), media=int(message.num_media or 0)))
+                found.append(Reply(
+                    id=message.sid, address=message.from_.removeprefix("whatsapp:"), text=message.body or "",
+                    at=written.timestamp(), media=bool(int(message.num_media or 0))))
         return sorted(found, key=lambda reply: (reply.at, reply.id))
+
+    def _codes(self, letter: Letter) -> dict[str, str]:
+        return _content(self.fallback_template, {"1": fitting.marks(letter, TEMPLATE_LIMIT - FALLBACK.fixed)})
 
     def _template(self, letter: Letter) -> dict[str, str]:
         english = letter.language == "en" and bool(self.template_en)

@@ -238,6 +238,14 @@ def test_a_shut_window_sends_the_same_again_as_a_template(door: Door) -> None:
     assert door.undelivered == []
 
 
+def test_content_that_is_refused_after_acceptance_goes_out_again_as_codes_alone(door: Door) -> None:
+    door.vendor.statuses["SM1"] = Status(failed="63021", content_refused=True)
+    door.queue(("A3B", 1))
+    door.after(5).after(4).after(PACE)
+    assert [(letter.mark, letter.codes_only) for letter in door.vendor.arrived] == [("A3B-1", False), ("A3B-1", True)]
+    assert door.undelivered == []
+
+
 def test_a_passing_failure_after_acceptance_is_tried_three_times(door: Door) -> None:
     door.vendor.statuses = {f"SM{n}": Status(failed="63012", retry=True) for n in range(1, 9)}
     door.queue(("A3B", 1))
