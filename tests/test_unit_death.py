@@ -72,8 +72,8 @@ class Outbox:
 def spread(seconds: Sequence[float]) -> str:
     """The distribution in milliseconds, by nearest rank."""
     ranked = sorted(seconds)
-    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-    return ", ".join(f"{name} {1000 * ranked[math.ceil(share * len(ranked)) - 1]:.0f}" for name, share in shares.items())
+    ranks = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
+    return ", ".join(f"{name} {1000 * ranked[math.ceil(rank * len(ranked)) - 1]:.0f}" for name, rank in ranks.items())
 
 
 @pytest.mark.needs_debian("dbus-daemon")
