@@ -42,9 +42,9 @@ def call(fake: FakeTelegram, method: str, token: str = "", **given: Any) -> tupl
             return answer.status, json.load(answer)["result"]
     except urllib.error.HTTPError as refused:
         with refused:
-            said = json.load(refused)
-        assert (said["ok"], said["error_code"]) == (False, refused.code)
-        return refused.code, said["description"]
+            status, said = refused.code, json.load(refused)
+    assert (said["ok"], said["error_code"]) == (False, status)
+    return status, said["description"]
 
 
 def send(fake: FakeTelegram, **given: Any) -> tuple[int, Any]:
