@@ -46,6 +46,10 @@ SCHEMA = (
     """,
 )
 
+# Two threads that are the first to decode the same Struct crash the process (msgspec 0.22 shows one of them the type
+# half built); a decoder made here, while only one thread imports, has its type built for good.
+DECODERS = [msgspec.json.Decoder(kind) for kind in (Incident, Message, Notification, Trace)]
+
 T = TypeVar("T")
 BUSY_SECONDS = 5.0  # only a person's own sqlite3 shell can hold the file: the daemon is its one writer
 RECUR_WITHIN = 86400.0  # closed incidents kept at hand, far longer than any flapping window
