@@ -53,7 +53,7 @@ class App:
         self.store = Store(self.config.state / "jaga.db", ballast=int(self.config.store.ballast))
         self.schedule = Schedule(self.clock)
         self.channels: dict[str, Channel] = {}
-        self._jumps, self._jump_detector = 0, JumpDetector(self.clock.now, self.clock.steady)
+        self._jumps, self._jump_detector = 0, JumpDetector(self.clock.wall_clock, self.clock.steady)
         self._stopping = threading.Event()
         self.desk = Desk(
             self.store, RuleBook(self.config.rules.values()), self.config.policy, self._proofs(),
@@ -159,7 +159,8 @@ class App:
         return [
             Runner(each.name, each.collector, every=each.every, timeout=each.timeout, observe=self.desk.observe,
                    explain_to=lambda key, text: self.desk.explain(key, text, self.clock.now()),
-                   metric_of=lambda rule: self.config.rules[rule].metric, memory=self.store.memory_of(each.name),
+                   metric_of=lambda rule: self.config.rules[rule].metric,
+                   memory=lambda name=each.name: self.store.memory_of(name),  # type: ignore[misc]
                    board=self.board, clock=self.clock, log=log)
             for each in self.config.collectors
         ]
@@ -233,11 +234,20 @@ class App:
                 self._systemd.watchdog()
 
     def _after_a_jump(self) -> None:
+        """Move everything that waits, then go by the new time; also where the clock only crept (NTP)."""
         jump = self._jump_detector.check()
+        if jump < 0:
+            self.clock.follow()  # first, so that whoever asks meanwhile finds himself early, never late
         if jump:
             self._jumps += 1
             log.warning("clock_jumped", seconds=round(jump, 1))
-            self.desk.shift(jump, self.clock.now())
+            self.desk.shift(jump, self.clock.wall_clock())
+            self.board.shift(jump)
+            self.schedule.shift(jump)
+            for channel in self.channels.values():
+                channel.shift(jump)
+        self.clock.follow()
+        if jump:
             self.schedule.replan()
             self._queued()
 

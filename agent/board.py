@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from collectors.base import Reading
@@ -24,6 +24,13 @@ class CollectorState:
     error: str = ""
     troubles: tuple[tuple[str, str], ...] = ()  # target, error
 
+    def shifted(self, seconds: float) -> "CollectorState":
+        """The same after the wall clock was set by so much."""
+        def moved(at: float | None) -> float | None:
+            return None if at is None else at + seconds
+        return replace(self, at=moved(self.at), last_success=moved(self.last_success),
+                       running_since=moved(self.running_since))
+
 
 class Board:
     """Readers take the whole picture, which never changes under them; a writer hangs up a new one."""
@@ -40,6 +47,11 @@ class Board:
         """Forget a collector that is not watched any more; one that is not here is no mistake."""
         with self._lock:
             self._states = MappingProxyType({n: state for n, state in self._states.items() if n != name})
+
+    def shift(self, seconds: float) -> None:
+        """The wall clock was set by so much: what was said keeps its age."""
+        with self._lock:
+            self._states = MappingProxyType({name: state.shifted(seconds) for name, state in self._states.items()})
 
     def snapshot(self) -> Mapping[str, CollectorState]:
         return self._states

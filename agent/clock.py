@@ -5,10 +5,25 @@ from collections.abc import Callable
 
 
 class Clock:
-    """The machine's clocks. Tests hand in one of their own."""
+    """The machine's clocks. Tests hand in one of their own.
+
+    A jump of the wall clock is seen by nobody before whoever waits was moved along: until `follow` is called, `now`
+    goes on as if it had not happened. What was judged in between would be told an hour early, or an hour late.
+    """
+
+    def __init__(self) -> None:
+        self._offset = self.wall_clock() - self.steady()
 
     def now(self) -> float:
-        """Wall clock, unix seconds; it may jump."""
+        """Unix seconds, as the wall clock had them at the last `follow` and by the steady clock since."""
+        return self.steady() + self._offset
+
+    def follow(self) -> None:
+        """Take over what the wall clock says."""
+        self._offset = self.wall_clock() - self.steady()
+
+    def wall_clock(self) -> float:
+        """Unix seconds as the machine tells them; they may jump."""
         return time.time()
 
     def steady(self) -> float:

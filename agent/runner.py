@@ -102,6 +102,11 @@ class Runner:
         if idle:
             self._request()
 
+    def shift(self, seconds: float) -> None:
+        """The wall clock was set by so much: what it said last keeps its age."""
+        with self._publishing:
+            self._put(self._state.shifted(seconds))
+
     @property
     def due(self) -> bool:
         """Wanted and idle: whoever schedules looks at this after each run."""

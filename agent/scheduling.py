@@ -86,6 +86,11 @@ class Schedule:
         """Run this one now, or once more after the run that is under way. Raises KeyError for an unknown name."""
         self._runners[name].wake()
 
+    def shift(self, seconds: float) -> None:
+        """The wall clock was set by so much: tell the runners."""
+        for runner in list(self._runners.values()):
+            runner.shift(seconds)
+
     def replan(self) -> None:
         """Plan every run anew: for when the wall clock, by which APScheduler plans, has jumped."""
         for name, runner in list(self._runners.items()):

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from alerts.ledger import Ledger, Message, StoreError
-from alerts.notification import Busy, Letter, Notification, Notifier, Proof, Receipt, Refused, Status, Uncertain
+from alerts.notification import Busy, Letter, Notification, Notifier, Proof, Receipt, Refused, Reply, Status, Uncertain
 
 BATCH = 20  # problems in one letter; the rest goes in the next
 PACE = 6.0  # seconds between two messages to one person: WhatsApp's pair rate, and kindness elsewhere
@@ -24,6 +24,7 @@ BACK_OFF = (2.0, 60.0)  # first and longest pause after a failure, seconds
 QUESTIONS = (3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)  # pauses between questions about a status
 GIVE_UP_ASKING = 86400.0  # seconds; a blocked recipient stays "sent" for ever
 READ_WAIT = 3600.0  # seconds that a delivered message is still asked whether it was read
+LISTEN_BACK = 900.0  # seconds that replies are asked for again: clocks differ, lists lag, and each acts only once
 HAND_OVER = 60.0  # seconds that the channel from before a reload may take to finish what it was sending
 RETRIES = 3  # of a message that the provider took and then failed for a passing reason
 
@@ -49,6 +50,12 @@ class Inquirer(Protocol):
     def status(self, provider_id: str) -> Status: ...
 
 
+class Listener(Protocol):
+    """A notifier whose provider tells what people wrote."""
+
+    def replies(self, since: float) -> Sequence[Reply]: ...
+
+
 class Outcomes(Protocol):
     """Told of every end: `accepted`, `delivered`, `read`, `refused`, `busy`, `uncertain`, `stale`, `unknown`."""
 
@@ -56,7 +63,7 @@ class Outcomes(Protocol):
 
 
 class Channel:
-    """One notifier's thread. All methods but `wake`, `emergency` and `stop` belong to that thread."""
+    """One notifier's thread. All methods but `wake`, `emergency`, `shift` and `stop` belong to that thread."""
 
     def __init__(
         self,
@@ -69,6 +76,8 @@ class Channel:
         undelivered: Callable[[Notification, str, float], None],
         patience: Callable[[], Mapping[str, float]],
         window_open: Callable[[str, float], bool] = lambda contact, now: False,
+        heard: Callable[[str, Sequence[Reply]], None] = lambda channel, replies: None,
+        listen_every: Callable[[], float] = lambda: 60.0,
         outcomes: Outcomes = lambda channel, outcome, notifications, now: None,
         process: str = "",
         after: "Channel | None" = None,
@@ -78,6 +87,8 @@ class Channel:
         self._clock, self._undelivered, self._patience = clock, undelivered, patience
         self._window_open, self._outcomes, self._process = window_open, outcomes, process
         self._after, self._chance = after, chance or random.Random()  # noqa: S311  # jitter, not a secret
+        self._heard, self._listen_every, self._listen_at = heard, listen_every, 0.0
+        self._listened_to = clock() - LISTEN_BACK
         self._awake, self._stopped = threading.Event(), threading.Event()
         self._failures, self._paused_until = 0, 0.0
         self._last_to: dict[str, float] = {}
@@ -89,6 +100,7 @@ class Channel:
         self.turned_at = clock()  # when the thread last went round, for the watchdog
         self.error = ""  # why the channel does not work at present
         self.failing_since: float | None = None  # unix seconds
+        self.deaf = ""  # why replies cannot be read at present
         self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
 
     @property
@@ -107,6 +119,14 @@ class Channel:
     def wake(self) -> None:
         """Something was queued."""
         self._awake.set()
+
+    def shift(self, seconds: float) -> None:
+        """The wall clock was set by so much: pauses last for as long as they would have."""
+        self.turned_at += seconds
+        self._paused_until += seconds
+        self._last_to = {contact: at + seconds for contact, at in self._last_to.items()}
+        if self.failing_since is not None:
+            self.failing_since += seconds
 
     def stop(self) -> None:
         """Leave after what is being done at this moment; a send in flight is asked for at the next start."""
@@ -156,6 +176,8 @@ class Channel:
                     self._inquire(message)
         self._say_late()
         self._send_batches()
+        if self._listen():
+            self._send_batches()  # the answers, at once
         return self._pause()
 
     # --- sending -------------------------------------------------------------------------------------------------
@@ -320,6 +342,27 @@ class Channel:
             return
         self._fail(message, batch, status.failed)
 
+    def _listen(self) -> bool:
+        """Ask for what people wrote, where the provider can be asked; was there anything?"""
+        now = self._clock()
+        if now < self._listen_at or not hasattr(self._notifier, "replies"):
+            return False
+        self._listen_at = now + self._listen_every()
+        try:
+            replies = cast(Listener, self._notifier).replies(self._listened_to)
+        except (Busy, Uncertain, Refused) as error:
+            if not self.deaf:
+                log.warning("replies_unknown", channel=self.name, error=error.why)
+            self.deaf = error.why
+            return False
+        if self.deaf:
+            log.info("replies_known_again", channel=self.name)
+        self.deaf = ""
+        self._listened_to = now - LISTEN_BACK
+        if replies:
+            self._heard(self.name, replies)
+        return bool(replies)
+
     def wrote_to_us(self, contact: str) -> None:
         """The person's window is open again."""
         self._shut.discard(contact)
@@ -358,4 +401,6 @@ class Channel:
             times.append(max(ripe, self._paused_until, min(recent, now + PACE)))
         if self._from_memory:
             times.append(self._paused_until)
+        if hasattr(self._notifier, "replies"):
+            times.append(min(self._listen_at, now + self._listen_every()))
         return min(IDLE, max(0.05, min(times, default=now + IDLE) - now))
