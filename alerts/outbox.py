@@ -124,6 +124,8 @@ class Channel:
         """The wall clock was set by so much: pauses last for as long as they would have."""
         self.turned_at += seconds
         self._paused_until += seconds
+        self._listen_at += seconds
+        self._listened_to += seconds
         self._last_to = {contact: at + seconds for contact, at in self._last_to.items()}
         if self.failing_since is not None:
             self.failing_since += seconds
