@@ -22,6 +22,8 @@ from alerts.step import next_at
 from alerts.text import fill, line
 from alerts.words import headline
 
+SAME_CODE = 28 * 86400.0  # seconds: a code rests for eight weeks, so what is older than this is another incident's
+
 
 class Exposition(Protocol):
     """The text of /metrics for an Accept header, and its content type."""
@@ -101,6 +103,11 @@ def reader(house: House, technician: bool = True) -> Reader:
     agent = house.config.agent
     return Reader(house.desk.rules.rules, agent.language, agent.site, agent.name, ZoneInfo(agent.timezone),
                   house.clock.now(), technician)
+
+
+def find(house: House, code: str) -> Incident | None:
+    """As the desk has it now, which is fresher than the disk; else the newest of that code that is over."""
+    return next((each for each in house.desk.view.open if each.code == code), None) or house.store.incident(code)
 
 
 def standing(incident: Incident, policy: Policy, who: Reader) -> Standing:

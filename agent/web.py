@@ -1,18 +1,13 @@
 """The pages and /metrics on the loopback listener: reading only, and only by this machine's own address."""
 
-import os
-import socket
-import threading
 from pathlib import Path
 from typing import Any
 
-import waitress  # type: ignore[import-untyped]
 from flask import Flask, Response, render_template, request
-from waitress import wasyncore
 from werkzeug.exceptions import HTTPException, MisdirectedRequest, NotFound
 
-from agent.control import Occupied
-from agent.standing import House, display, reader, row, says, since, span, standing, watched
+from agent.listener import Listener, guard, headers
+from agent.standing import SAME_CODE, House, display, find, reader, row, says, since, span, standing, watched
 from agent.wording import Wording, wording
 from alerts.incident import Incident
 from alerts.policy import Policy
@@ -22,17 +17,7 @@ from alerts.text import block, fill, line
 PAGES = Path(__file__).with_name("pages")
 THREADS = 8
 REFRESH = 30  # seconds between two looks of an open page
-SAME_CODE = 28 * 86400.0  # seconds: a code rests for eight weeks, so history older than this is another incident's
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; "
-                               "form-action 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
+HEADERS = headers(style="'self'", form="'none'", referrer="no-referrer")
 
 
 def make(house: House) -> Flask:
@@ -40,17 +25,13 @@ def make(house: House) -> Flask:
     app = Flask("jaga", static_folder=None, template_folder=str(PAGES))
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     style = (PAGES / "style.css").read_bytes()
+    guard(app, HEADERS)
 
     @app.before_request
     def only_by_our_own_address() -> None:
         # A page elsewhere can point its own name at 127.0.0.1 (DNS rebinding); the Host header gives it away.
         if request.headers.get("Host", "").lower() not in _hosts(house, request.environ["SERVER_PORT"]):
             raise MisdirectedRequest()
-
-    @app.after_request
-    def guard(response: Response) -> Response:
-        response.headers.extend(HEADERS)
-        return response
 
     @app.errorhandler(HTTPException)
     def in_words(error: HTTPException) -> tuple[str, int]:
@@ -83,7 +64,7 @@ def make(house: House) -> Flask:
 
     @app.get("/incidents/<code>")
     def incident(code: str) -> str:
-        found = _find(house, code.upper())
+        found = find(house, code.upper())
         if found is None:
             raise NotFound(code)
         return render_template("incident.html", **_incident(house, found))
@@ -133,11 +114,6 @@ def _frame(me: Reader) -> dict[str, Any]:
             "made_at": fill(words.made_at, {"at": me.clock(me.now)})}
 
 
-def _find(house: House, code: str) -> Incident | None:
-    """As the desk has it now, which is fresher than the disk; else the newest of that code that is over."""
-    return next((each for each in house.desk.view.open if each.code == code), None) or house.store.incident(code)
-
-
 def _incident(house: House, found: Incident) -> dict[str, Any]:
     me, policy = reader(house), house.config.policy
     words, stands = wording(me.language), standing(found, policy, me)
@@ -182,31 +158,10 @@ def _messages(house: House, found: Incident, words: Wording, me: Reader, policy:
             for message in house.store.messages_about(found.code) if message.claimed > found.opened - SAME_CODE]
 
 
-class Site:
-    """The listener and its threads. Made, it has the port; `start` serves. Raises Occupied where the port is taken."""
+class Site(Listener):
+    """The page's listener. Raises Occupied where the port is taken."""
 
     def __init__(self, house: House) -> None:
-        host, port = house.config.web.address
-        self._sockets: dict[int, Any] = {}
-        try:
-            listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        except OSError as error:
-            why = os.strerror(error.errno or 0)
-            raise Occupied(f'[web] listen = "{house.config.web.listen}": {why}: stop what listens there '
-                           f"(ss -ltnp 'sport = :{port}'), or choose another port") from error
-        self._waitress: Any = waitress.create_server(make(house), map=self._sockets, sockets=[listener],
-                                                     threads=THREADS, ident=None, clear_untrusted_proxy_headers=True)
-        self._thread = threading.Thread(target=self._waitress.run, name="web", daemon=True)
-
-    @property
-    def port(self) -> int:
-        return int(self._waitress.effective_port)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Close the port and end the threads; a page that is being drawn is given up."""
-        self._waitress.trigger.pull_trigger(lambda: wasyncore.close_all(self._sockets))
-        self._thread.join(2.0)
-        self._waitress.task_dispatcher.shutdown(timeout=1)
+        web = house.config.web
+        super().__init__(make(house), web.address, f'[web] listen = "{web.listen}"', "web", threads=THREADS,
+                         clear_untrusted_proxy_headers=True)
