@@ -11,8 +11,11 @@ import structlog
 
 from alerts.notification import Letter, Proof, Receipt, Refused, Reply, Status
 from alerts.notifiers import fitting
-from alerts.notifiers.twilio_line import client, masked
-from alerts.notifiers.twilio_templates import FALLBACK, TEMPLATES
+from alerts.notifiers.twilio_content import CONTENT, Content
+from alerts.notifiers.twilio_hooks import unreadable
+from alerts.notifiers.twilio_line import API, client, masked
+from alerts.notifiers.twilio_outcome import CONTENT_REFUSED, FAILED, PROOF, judged
+from alerts.notifiers.twilio_templates import FALLBACK, OPTIONS, TEMPLATES
 from collectors.quantities import Seconds
 from collectors.secret import Secret
 
@@ -20,30 +23,14 @@ BODY_LIMIT = 1600  # Twilio's limit for Body (21617)
 TEMPLATE_LIMIT = 1024  # WhatsApp's limit for a template after substitution (63021)
 VALIDITY = (60, 36000)  # seconds; Twilio takes 1 to 36000
 PAGE, MOST = 200, 2000  # messages asked for at a time, and in all, when a mark is looked for
+NOT_FOUND = "20404"
 
-# The content was refused, not the message: the fall-back template, which carries codes alone, may pass.
-CONTENT_REFUSED = {"21617", "21619", "21654", "21655", "21656", "92007", "63005", "63013", "63021", "63027", "63028",
-                   "63040", "63041", "63042"}
-LATER = {30001, 30008, 63010, 63012, 63018}  # errors on an accepted message that another try may mend
-WINDOW_SHUT = 63016
-# "Users should not use the error_code and error_message fields programmatically", says Twilio: what is not here failed.
-MEANING = {
-    30001: "Twilio's queue overflowed", 30008: "unknown error at the carrier", 63003: "the number cannot receive",
-    63010: "trouble inside Twilio", 63012: "trouble inside WhatsApp", 63013: "WhatsApp's policy forbids the content",
-    63015: "the phone has not joined the sandbox, or dropped out after three days",
-    63016: "the 24-hour window is shut: only a template may be sent", 63018: "too many messages in a short time",
-    63021: "the message is too long or invalid", 63024: "the number is not on WhatsApp",
-    63028: "the template takes another number of variables", 63032: "WhatsApp does not let us write to this person",
-    63033: "the person has blocked us", 63040: "WhatsApp rejected the template", 63041: "the template is paused",
-    63042: "the template is disabled", 63051: "the WhatsApp business account is locked",
-}
-_PROOF = {"delivered": Proof.DELIVERED, "read": Proof.READ}  # any other status: Twilio has it
-_FAILED = ("failed", "undelivered", "canceled")
 _SHAPES = {"account_sid": "AC[0-9a-fA-F]{32}", "api_key": "SK[0-9a-fA-F]{32}", "sender": r"\+[1-9]\d{6,14}",
            "messaging_service_sid": "MG[0-9a-fA-F]{32}", "template": "HX[0-9a-fA-F]{32}",
-           "template_en": "HX[0-9a-fA-F]{32}", "fallback_template": "HX[0-9a-fA-F]{32}", "base_url": r"https?://[^/\s]+"}
-_EXAMPLES = {"sender": '"+14155238886"', "base_url": '"https://api.twilio.com"'}
-
+           "template_en": "HX[0-9a-fA-F]{32}", "fallback_template": "HX[0-9a-fA-F]{32}", "base_url": r"https?://[^/\s]+",
+           "content_url": r"https?://[^/\s]+", "status_callback": r"https?://[^/\s_]+(/\S*)?"}
+_EXAMPLES = {"sender": '"+14155238886"', "base_url": f'"{API}"', "content_url": f'"{CONTENT}"',
+             "status_callback": '"https://jaga.example/hooks/twilio" (no underscore in the host\'s name)'}
 
 log = structlog.get_logger()
 
@@ -67,7 +54,9 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
     template: str = ""
     template_en: str = ""
     fallback_template: str = ""
-    base_url: str = "https://api.twilio.com"
+    base_url: str = API
+    content_url: str = ""  # where templates live: Twilio's own place, or `base_url` where that is not Twilio's
+    status_callback: str = ""  # where Twilio is to report what becomes of a message; it is asked for besides
     timeout: Seconds = 10.0
 
     def __post_init__(self) -> None:
@@ -96,18 +85,35 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
     def find(self, mark: str, to: str) -> Receipt | None:
         """Ask Twilio for a message with this mark, without a date: what is only queued has no date yet."""
         for message in self._messages(to=_whatsapp(to)):
-            if message.status not in _FAILED and fitting.has_mark(message.body or "", mark):
-                return Receipt(message.sid, _PROOF.get(message.status, Proof.ACCEPTED))
+            if message.status not in FAILED and fitting.has_mark(message.body or "", mark):
+                return Receipt(message.sid, PROOF.get(message.status, Proof.ACCEPTED))
         return None
 
     def status(self, id: str) -> Status:
         message = self._client.messages(id).fetch()
-        if message.status not in _FAILED:
-            return Status(_PROOF.get(message.status, Proof.ACCEPTED))
-        code = message.error_code or 0
-        words = MEANING.get(code) or masked(message.error_message or message.status)
-        return Status(failed=f"{code or ''} {words}".strip(), retry=code in LATER, needs_template=code == WINDOW_SHUT,
-                      content_refused=str(code) in CONTENT_REFUSED and bool(self.fallback_template))
+        return judged(message.status, message.error_code or 0, masked(message.error_message or ""),
+                      fallback=bool(self.fallback_template))
+
+    def template_states(self) -> dict[str, str]:
+        """How far WhatsApp's approval of each configured template got, by option: `approved`, `pending`, `paused` …
+
+        `missing` where the account has no such template. Meant to be asked once an hour.
+        """
+        states = {}
+        for option in OPTIONS:
+            if sid := getattr(self, option):
+                try:
+                    states[option] = self.content.approval(sid).status
+                except Refused as refused:
+                    if refused.code != NOT_FOUND:
+                        raise
+                    states[option] = "missing"
+        return states
+
+    @property
+    def content(self) -> Content:
+        """The account's message templates."""
+        return Content(self._client, self.content_url or (CONTENT if self.base_url == API else self.base_url))
 
     def replies(self, since: float) -> list[Reply]:
         """What people wrote to us since then (unix seconds), oldest first; the id tells what was seen already."""
@@ -120,7 +126,7 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
             if message.direction == "inbound" and written is not None and written.timestamp() >= since:
                 found.append(Reply(
                     id=message.sid, address=message.from_.removeprefix("whatsapp:"), text=message.body or "",
-                    at=written.timestamp(), media=bool(int(message.num_media or 0))))
+                    at=written.timestamp(), media=unreadable(message.num_media, message.body or "")))
         return sorted(found, key=lambda reply: (reply.at, reply.id))
 
     def _codes(self, letter: Letter) -> dict[str, str]:
@@ -139,6 +145,8 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
         least, most = VALIDITY
         who = {"from_": _whatsapp(self.sender)} if self.sender else {
             "messaging_service_sid": self.messaging_service_sid}
+        if self.status_callback:
+            who["status_callback"] = self.status_callback
         message = self._client.messages.create(
             to=_whatsapp(letter.to), validity_period=int(min(max(letter.stale_at - letter.created, least), most)),
             **who, **content)

@@ -8,8 +8,29 @@ from functools import lru_cache
 from typing import Any
 
 from alerts.notification import Busy, Refused, Uncertain
+from alerts.notifiers.twilio_outcome import MEANING
 from collectors.secret import Secret
 
+API = "https://api.twilio.com"
+ANSWERS = {"sid", "messages", "balance", "contents", "content_type"}  # each answer that we ask for has one of these
+# What to do about an error that names a person, a setting or money, after Twilio's words.
+DEEDS = {
+    20003: "compare account_sid, api_key and auth_token with Twilio's console",
+    20005: "the account is not active: look at its balance in Twilio's console",
+    21210: "`caller` must be a number of this Twilio account, or one verified in its console",
+    21211: "correct the contact's number: +62 and the rest without the 0",
+    21214: "correct the contact's number: no carrier reaches this one",
+    21215: "allow calls to that country in Twilio's console: Voice, Settings, Geographic Permissions",
+    21216: "Twilio blocks calls to this number: give the contact another",
+    21217: "correct the contact's number",
+    21219: "a trial account calls verified numbers only: verify it in the console, or pay in",
+    21408: "allow messages to that country in Twilio's console: Messaging, Settings, Geo permissions",
+    21608: "a trial account writes to verified numbers only: verify it in the console, or pay in",
+    21610: "the person wrote STOP: they must write START to our number, and give the contact another channel till then",
+    21614: "correct the contact's number: it is no mobile phone's",
+    32018: "this is a mistake of Jaga's: report it",
+    63007: "`sender` is no WhatsApp sender of this account",
+}
 _NUMBER = re.compile(r"\+?\d[\d ().-]{5,}\d")
 
 
@@ -58,7 +79,7 @@ def _judge(method: str, answer: Any) -> None:
         payload = None
     said = payload if isinstance(payload, dict) else {}
     if 200 <= status < 300:
-        if not {"sid", "messages", "balance"} & said.keys():
+        if not ANSWERS & said.keys():
             raise _unclear(method, f"the answer ({status}) is not Twilio's JSON")
         return
     code = said.get("code")
@@ -68,7 +89,9 @@ def _judge(method: str, answer: Any) -> None:
         raise _unclear(method, f"Twilio has an error of its own ({status})")
     if not isinstance(code, int):  # a proxy, a captive portal
         raise Busy(f"something between here and Twilio answered ({status})")
-    raise Refused(masked(str(said.get("message", "refused"))), str(code))
+    words = masked(str(said.get("message", "refused")))
+    deed = DEEDS.get(code) or MEANING.get(code)
+    raise Refused(f"{words.rstrip('.')}: {deed}" if deed else words, str(code))
 
 
 def _unclear(method: str, why: str) -> Exception:

@@ -168,7 +168,10 @@ def test_any_letter_fits_and_keeps_its_mark(any_letter: Letter, limit: int) -> N
 
 def test_the_page_for_the_engineer_holds_the_templates_as_they_are() -> None:
     page = (Path(__file__).parents[2] / "docs" / "whatsapp.md").read_text()
-    assert [t.name for t in (*TEMPLATES.values(), FALLBACK) if f"```\n{t.body}\n```" not in page] == []
+    for template in (*TEMPLATES.values(), FALLBACK):
+        assert f"```\n{template.body}\n```" in page
+        assert f"`{template.name}`" in page
+        assert f"| `{template.button}` |" in page
 
 
 def test_the_shipped_templates_hold_to_whatsapps_rules() -> None:
@@ -181,3 +184,6 @@ def test_the_shipped_templates_hold_to_whatsapps_rules() -> None:
         assert [f"{{{{{n}}}}}" in template.body for n in range(1, len(template.samples) + 2)] == [
             *[True] * len(template.samples), False]
         assert template.fixed < 250
+        assert template.content()["types"] == {"twilio/quick-reply": {"body": template.body, "actions": [
+            {"type": "QUICK_REPLY", "title": template.button, "id": "ok"}]}}
+        assert len(template.button) <= 20  # WhatsApp's limit for a quick reply's title

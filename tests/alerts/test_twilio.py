@@ -195,14 +195,16 @@ def test_a_wrong_number_is_told_by_its_last_digits(fake: FakeTwilio, notifier: T
     with pytest.raises(Refused) as caught:
         notifier.send(letter(to="081234567890"))
     assert (caught.value.code, caught.value.why) == (
-        "21211", "The 'To' number whatsapp:…890 is not a valid phone number.")
+        "21211", "The 'To' number whatsapp:…890 is not a valid phone number: "
+                 "correct the contact's number: +62 and the rest without the 0")
 
 
 def test_a_wrong_token_is_permanent_and_not_told(fake: FakeTwilio, notifier: Twilio) -> None:
     fake.settings(token="changed")
     with pytest.raises(Refused) as caught:
         notifier.send(LETTER)
-    assert (caught.value.why, caught.value.code) == ("Authenticate", "20003")
+    assert (caught.value.why, caught.value.code) == (
+        "Authenticate: compare account_sid, api_key and auth_token with Twilio's console", "20003")
     assert TOKEN not in repr(notifier)
 
 
@@ -306,7 +308,14 @@ def test_what_failed_does_not_count_as_sent(fake: FakeTwilio, notifier: Twilio, 
     ("failed", 63010, Status(failed="63010 trouble inside Twilio", retry=True)),
     ("failed", 30001, Status(failed="30001 Twilio's queue overflowed", retry=True)),
     ("failed", 30008, Status(failed="30008 unknown error at the carrier", retry=True)),
-    ("undelivered", 63024, Status(failed="63024 the number is not on WhatsApp")),
+    ("undelivered", 63024, Status(failed="63024 the number is not on WhatsApp: correct the contact's whatsapp number, "
+                                  "or install WhatsApp on that phone")),
+    ("failed", 63015, Status(failed='63015 the phone has not joined the sandbox, or dropped out after three days: send '
+                             '"join <code>" from it to the sandbox number, or use a sender of your own')),
+    ("failed", 63033, Status(failed="63033 the person has blocked us: unblock our number in that phone's WhatsApp")),
+    ("failed", 63041, Status(failed="63041 the template is paused, for too many people complained: jaga whatsapp "
+                             "templates --status", content_refused=True)),
+    ("scheduled", None, Status(Proof.ACCEPTED)),
     ("failed", 99999, Status(failed="99999 failed")), ("canceled", None, Status(failed="canceled")),
 ])
 def test_a_status_says_how_far_it_got(fake: FakeTwilio, notifier: Twilio, status: str, error: int | None,
@@ -314,6 +323,55 @@ def test_a_status_says_how_far_it_got(fake: FakeTwilio, notifier: Twilio, status
     sid = notifier.send(LETTER).id
     fake.advance(sid, status, error)
     assert notifier.status(sid) == expected
+
+
+@pytest.mark.parametrize(("code", "deed"), [
+    (21610, "they must write START to our number"), (63015, 'send "join <code>" from it to the sandbox number'),
+    (63024, "install WhatsApp on that phone"), (20005, "look at its balance"), (21614, "it is no mobile phone's"),
+    (21408, "allow messages to that country"), (63007, "no WhatsApp sender of this account")])
+def test_who_is_refused_is_told_with_what_to_do(fake: FakeTwilio, notifier: Twilio, code: int, deed: str) -> None:
+    fake.misbehave([Fault(kind="refuse", code=code)])
+    with pytest.raises(Refused) as caught:
+        notifier.send(LETTER)
+    assert (caught.value.code, deed in caught.value.why) == (str(code), True)
+
+
+def test_who_wrote_stop_is_refused_until_start(fake: FakeTwilio, notifier: Twilio) -> None:
+    fake.inbound(BUDI, "stop")
+    with pytest.raises(Refused, match="must write START"):
+        notifier.send(LETTER)
+    fake.inbound(BUDI, "start")
+    assert notifier.send(LETTER).proof is Proof.ACCEPTED
+
+
+def test_a_callback_is_asked_for_where_one_is_set(fake: FakeTwilio, notifier: Twilio) -> None:
+    notifier.send(LETTER)
+    msgspec.structs.replace(notifier, status_callback="https://jaga.example/hooks/twilio").send(LETTER)
+    assert [message.callback for message in fake.messages] == ["", "https://jaga.example/hooks/twilio"]
+
+
+def test_the_state_of_each_template_is_told_by_its_option(fake: FakeTwilio, notifier: Twilio) -> None:
+    fake.approve(notifier.template, "paused")
+    fake.approve(notifier.template_en, "REJECTED", "INVALID_FORMAT")
+    assert notifier.template_states() == {
+        "template": "paused", "template_en": "rejected", "fallback_template": "approved"}
+    assert build(fake, fallback_template="HX" + "9" * 32).template_states() == {"fallback_template": "missing"}
+    assert build(fake).template_states() == {}
+
+
+def test_templates_are_asked_of_their_own_host(fake: FakeTwilio, notifier: Twilio) -> None:
+    with FakeTwilio(Account(token=TOKEN)) as other:
+        elsewhere = build(fake, content_url=other.url, template=other.template("Halo {{1}}.", status="pending"))
+        assert elsewhere.template_states() == {"template": "pending"}
+    real = build(fake, base_url="https://api.twilio.com")
+    assert real.content._url == "https://content.twilio.com"
+
+
+@pytest.mark.parametrize("kind", ["429", "500", "hang", "wrong-json", "odd-json", "wrong-host"])
+def test_templates_that_cannot_be_asked_about_are_no_verdict(fake: FakeTwilio, notifier: Twilio, kind: Any) -> None:
+    fake.misbehave([Fault(kind=kind, on="fetch")])
+    with pytest.raises(Busy):
+        msgspec.structs.replace(notifier, timeout=0.3).template_states()
 
 
 @pytest.mark.parametrize(("prepare", "code"), [
@@ -357,7 +415,7 @@ def test_replies_come_oldest_first_in_true_time(fake: FakeTwilio, notifier: Twil
     second = fake.inbound("+628111111111", "", media=1)
     assert notifier.replies(since) == [
         Reply(id=first.sid, address=BUDI, text="ok K7M", at=since),
-        Reply(id=second.sid, address="+628111111111", text="", at=since + 5, media=1)]
+        Reply(id=second.sid, address="+628111111111", text="", at=since + 5, media=True)]
     assert datetime.fromtimestamp(since, UTC).hour != 0  # so that a date's own beginning would show
 
 
@@ -368,6 +426,8 @@ def test_replies_come_oldest_first_in_true_time(fake: FakeTwilio, notifier: Twil
     ({"sender": "08123456789"}, "sender is not"), ({"template": "jaga_kabar"}, "template is not"),
     ({"base_url": "api.twilio.com"}, "base_url is not"), ({"sender": ""}, "one of sender and messaging_service_sid"),
     ({"messaging_service_sid": "MG" + "1" * 32}, "one of sender and messaging_service_sid"),
+    ({"content_url": "content.twilio.com"}, 'content_url is not .* "https://content.twilio.com"'),
+    ({"status_callback": "https://my_host/x"}, r"status_callback is not .*\(no underscore"),
     ({"timeout": 0.0}, "timeout must be more than 0"),
 ])
 def test_a_wrong_option_is_one_clear_sentence(fake: FakeTwilio, options: dict[str, Any], words: str) -> None:

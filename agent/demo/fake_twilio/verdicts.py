@@ -51,7 +51,7 @@ class Refusal(Exception):
 
     def __init__(self, code: int, *fill: str) -> None:
         self.code, self.status = code, HTTP.get(code, 400)
-        self.words = WORDS.get(code, "Refused").format(*fill)
+        self.words = WORDS.get(code, "Refused").format(*fill or ("",))
         super().__init__(self.words)
 
 
