@@ -6,6 +6,7 @@ not run are among them).
 
 import logging
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -223,7 +224,8 @@ def forget(contact: str, yes: bool, path: Path | None) -> None:
 def _file(path: Path | None) -> Path:
     if path is not None:
         return path
-    return next((place for place in PLACES if place.is_file()), PLACES[-1])
+    # os.path, for a folder that we may not look into counts as one without a file
+    return next((place for place in PLACES if os.path.isfile(place)), PLACES[-1])
 
 
 def _load(path: Path | None) -> "Config":
@@ -243,16 +245,18 @@ def _mistaken(error: Any) -> NoReturn:
 
 def _ask(path: Path | None, verb: str, patience: float = LEEWAY, **params: Any) -> Any:
     from agent import control
+    from alerts.text import fill
 
     file = _file(path)
     try:
         return control.ask(control.find(file), verb, patience=patience, **params)
     except control.NotRunning as error:
-        from alerts.text import fill
-
         words = _words(_language(file))
         why = f" ({error.why})" if error.why else ""
         _stop(fill(words.not_running, {"path": str(error.path), "why": why}), words.start_it)
+    except control.Barred as barred:
+        words = _words(_language(file))
+        _stop(fill(words.barred, {"path": str(barred)}), words.let_in)
     except control.Declined as declined:
         _stop(declined.error, declined.hint)
 

@@ -41,6 +41,10 @@ class NotRunning(Exception):
         self.path, self.why = path, why
 
 
+class Barred(Exception):
+    """This user may not speak to the daemon at that path."""
+
+
 class Occupied(Exception):
     """Another daemon has that path, or it cannot be used; the text says which."""
 
@@ -169,7 +173,8 @@ def _error(error: str, hint: str = "") -> dict[str, Any]:
 def ask(path: Path, verb: str, /, *, patience: float = TIMEOUT, **params: Any) -> Any:
     """Ask the daemon at `path` and return its answer, for which `patience` seconds are waited.
 
-    Raises NotRunning where nobody listens or answers in time, Declined where the answer is no.
+    Raises NotRunning where nobody listens or answers in time, Barred where this user may not ask, Declined where the
+    answer is no.
     """
     question = {"verb": verb, "params": params, "sudo_user": os.environ.get("SUDO_USER", "")}
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
@@ -181,7 +186,7 @@ def ask(path: Path, verb: str, /, *, patience: float = TIMEOUT, **params: Any) -
         except (FileNotFoundError, ConnectionRefusedError) as error:
             raise NotRunning(path) from error
         except PermissionError as error:
-            raise NotRunning(path, "this user may not ask it (sudo, or join the group jaga)") from error
+            raise Barred(path) from error
         except (OSError, ValueError) as error:
             raise NotRunning(path, str(error) or "no answer") from error
     if "error" in answer:

@@ -67,6 +67,8 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     ack_too_long: str
     unknown_contact: str
     known_contacts: str
+    barred: str
+    let_in: str
     not_running: str
     start_it: str
     tested: str
@@ -157,6 +159,8 @@ ID = Wording(
     ack_too_long="Penanganan paling lama 7 hari: tulis --for 2h, misalnya.",
     unknown_contact="Tidak ada kontak bernama {contact} di agent.toml.",
     known_contacts="Yang ada: {contacts}.",
+    barred="Pengguna ini tidak boleh bertanya kepada Jaga ({path}).",
+    let_in="Pakai sudo, atau jadi anggota grup jaga: sudo usermod -aG jaga NAMA, lalu masuk (login) lagi.",
     not_running="Jaga tidak menjawab di {path}{why}.",
     start_it="Jalankan: systemctl start jaga (atau di sini: jaga run)",
     tested="Pesan tes untuk {contact} lewat {channel}: {proof} setelah {seconds} detik.",
@@ -250,6 +254,8 @@ EN = Wording(
     ack_too_long="An acknowledgement lasts at most 7 days: write --for 2h, for example.",
     unknown_contact="There is no contact named {contact} in agent.toml.",
     known_contacts="There is {contacts}.",
+    barred="This user may not speak to Jaga ({path}).",
+    let_in="Use sudo, or join the group jaga: sudo usermod -aG jaga NAME, then log in again.",
     not_running="Jaga does not answer at {path}{why}.",
     start_it="Run: systemctl start jaga (or here: jaga run)",
     tested="Test message for {contact} by {channel}: {proof} after {seconds} s.",

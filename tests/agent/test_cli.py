@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from agent import checking, cli
+from agent import checking, cli, control
 from agent.conditions import condition
 from agent.control import Control
 from agent.verbs import verbs
@@ -163,6 +163,25 @@ def test_without_a_daemon_each_command_says_how_to_start_it(house: FakeHouse, ar
     path = house.path.parent / "jaga.sock"
     assert said(jaga(house, *arguments)) == (
         2, "", f"Jaga tidak menjawab di {path}.\nJalankan: systemctl start jaga (atau di sini: jaga run)\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes two users, so it needs root")
+def test_a_user_who_may_not_ask_is_told_how_to_be_let_in(
+    daemon: FakeHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    barred = tmp_path / "run"
+    barred.mkdir(mode=0o700)
+    monkeypatch.chdir(barred)  # as with `sudo -u ani` in /root: not even this folder may be looked into
+    monkeypatch.setattr(cli, "PLACES", (Path("agent.toml"), barred / "agent.toml"))
+    monkeypatch.setattr(control, "find", lambda config: barred / "jaga.sock")
+    os.seteuid(65534)  # nobody
+    try:
+        result = CliRunner().invoke(cli.group, ["ack", "K7M"])
+    finally:
+        os.seteuid(0)
+    assert said(result) == (2, "", (
+        f"Pengguna ini tidak boleh bertanya kepada Jaga ({barred}/jaga.sock).\n"
+        "Pakai sudo, atau jadi anggota grup jaga: sudo usermod -aG jaga NAMA, lalu masuk (login) lagi.\n"))
 
 
 def test_without_a_daemon_the_configured_language_is_spoken(house: FakeHouse) -> None:
