@@ -2,8 +2,13 @@
 
 import re
 import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.parser import text_string_to_metric_families
 
 from agent.board import Board, CollectorState
 from agent.metrics import Deeds, Exposition
@@ -176,3 +181,58 @@ def test_promtool_finds_no_fault() -> None:
     done = subprocess.run(["promtool", "check", "metrics"], input=full_scene().exposition.text()[0],
                           capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+KINDS = {"text 0.0.4": ("", generate_latest), "OpenMetrics": ("application/openmetrics-text", generate_openmetrics)}
+VALUES = (0.0, -1.5, 1.0, 1234567.0, 1234567.25, 1e-7, 1e22, 0.1 + 0.2, float("inf"), float("-inf"), float("nan"))
+TEXTS = ('say "aah"', "back\\slash", "two\nlines", r"no\newline", "Rp 1.234", "é ☂", "", "a,b=c{d}")
+
+
+class Odd:
+    """What prometheus_client is told of the same readings."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        for help_text in TEXTS:
+            gauge = GaugeMetricFamily(f"jaga_odd_{TEXTS.index(help_text)}", help_text or "-", labels=("a", "b"))
+            for text in TEXTS:
+                gauge.add_metric((text, "x"), 1.0)
+            yield gauge
+        yield GaugeMetricFamily("jaga_plain", "Plain.", 0.5)
+        counter = CounterMetricFamily("jaga_values", "Values.", labels=("n",))
+        for number, value in enumerate(VALUES):
+            counter.add_metric((str(number),), value)
+        yield counter
+
+
+@pytest.mark.parametrize(("accept", "generate"), KINDS.values(), ids=KINDS)
+def test_our_words_are_those_of_prometheus_client(accept: str, generate: Callable[[CollectorRegistry], bytes]) -> None:
+    odd = [Metric(f"jaga_odd_{n}", text or "-", ("a", "b")) for n, text in enumerate(TEXTS)]
+    plain, values = Metric("jaga_plain", "Plain."), Metric("jaga_values_total", "Values.", ("n",), kind="counter")
+    readings = [metric(1.0, a=text, b="x") for metric in odd for text in TEXTS]
+    readings += [plain(0.5), *(values(value, n=str(number)) for number, value in enumerate(VALUES))]
+    board = Board()
+    board.put(CollectorState("odd", 60.0, 10.0, tuple(readings)))
+    metrics = {metric.name: metric for metric in (*odd, plain, values)}
+    ours = Exposition(board.snapshot, lambda: metrics, list, Deeds(), version="1", started=0.0).text(accept)[0]
+    registry = CollectorRegistry()
+    registry.register(Odd())
+    theirs = generate(registry).removesuffix(b"# EOF\n")
+    assert ours[:len(theirs)].decode() == theirs.decode()
+
+
+def test_a_name_that_prometheus_refuses_does_not_cost_the_scrape() -> None:
+    scene = Scene()
+    scene.put("odd", Reading("9.lives-left", 9.0, (("höhe", "1"),)), Reading("jaga_ok", 1.0, (("mount", "/\udcff"),)))
+    text = scene.exposition.text()[0].decode()
+    names = {s.name: s.labels for family in text_string_to_metric_families(text) for s in family.samples}
+    assert (names["_9_lives_left"], names["jaga_ok"]) == ({"h_he": "1"}, {"mount": "/?"})
+
+
+def test_a_deed_shows_at_the_next_scrape() -> None:
+    scene = Scene()
+    scene.text()
+    scene.deeds.outcome("email", "accepted")
+    assert 'jaga_notifications_total{notifier="email",outcome="accepted"} 1.0' in scene.text()
+    scene.deeds.detected(0.1)
+    assert "jaga_detection_seconds_count 1.0" in scene.text()
+    assert "jaga_detection_seconds_count 1.0" in scene.text("application/openmetrics-text")
