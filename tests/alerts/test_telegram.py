@@ -8,11 +8,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from agent.config import load
 from agent.demo.fake_telegram import FakeTelegram, Fault
@@ -246,17 +248,29 @@ def test_what_nobody_wrote_is_passed_over(fake: FakeTelegram, notifier: Telegram
     fake.update(message={"message_id": 5, "chat": {"id": GROUP, "type": "channel"}, "date": 1, "text": "ok"})
     last = fake.text(BUDI, "ok K7M")
     assert [reply.id for reply in notifier.replies(0.0)] == [f"tg-{last}"]
-    assert notifier.replies(0.0) == []
+    assert notifier.replies(inf) == []
     assert fake.pending == []
 
 
-def test_a_reply_is_forgotten_only_by_the_next_question(fake: FakeTelegram, notifier: Telegram) -> None:
-    first = fake.text(BUDI, "ok K7M")
-    assert [reply.id for reply in notifier.replies(0.0)] == [f"tg-{first}"]
-    assert fake.pending == [first]  # the caller may die now
-    second = fake.text(BUDI, "status")
-    assert [reply.id for reply in notifier.replies(0.0)] == [f"tg-{second}"]
-    assert fake.pending == [second]
+def test_a_reply_comes_again_until_the_caller_asks_from_a_later_time(
+        fake: FakeTelegram, notifier: Telegram, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", clock)
+    notifier.send(LETTER)
+    fake.tap(fake.messages[0], "ok K7M")
+    began = clock.now
+    first = notifier.replies(began)
+    clock.now += 5
+    fake.text(BUDI, "status")
+    with capture_logs() as said:
+        both = notifier.replies(began)
+    assert said == []  # the tap is not answered a second time
+    assert both[:1] == first  # the same in every field, for its caller may not have got it written down
+    assert [reply.text for reply in both] == ["ok K7M", "status"]
+    assert len(fake.answered) == 1
+    assert len(fake.pending) == 2  # the caller may die now
+    clock.now += 1
+    assert notifier.replies(began + 5) == both[1:]
+    assert len(fake.pending) == 1
 
 
 def test_what_was_not_written_down_before_a_crash_comes_again(fake: FakeTelegram) -> None:
@@ -272,7 +286,7 @@ def test_what_was_not_written_down_before_a_crash_comes_again(fake: FakeTelegram
 
 def test_a_hundred_and_more_come_in_turns(fake: FakeTelegram, notifier: Telegram) -> None:
     numbers = [fake.text(BUDI, str(n)) for n in range(130)]
-    found = [notifier.replies(0.0) for _ in range(2)]
+    found = [notifier.replies(0.0) for _ in range(2)]  # a full answer is forgotten, however old
     assert [len(each) for each in found] == [100, 30]
     assert [reply.id for each in found for reply in each] == [f"tg-{number}" for number in numbers]
 
@@ -309,7 +323,7 @@ def test_two_notifiers_of_one_bot_take_turns(fake: FakeTelegram) -> None:
     number, outcomes = fake.text(BUDI, "ok K7M"), list[list[str]]()
 
     def one() -> None:  # without a turn, two of them would be told of a conflict
-        outcomes.append([reply.id for reply in build(fake.url).replies(0.0)])
+        outcomes.append([reply.id for reply in build(fake.url).replies(inf)])
 
     threads = [threading.Thread(target=one) for _ in range(3)]
     for thread in threads:
