@@ -40,7 +40,7 @@ def call(base_url: str, token: Secret, method: str, given: dict[str, Any], timeo
     What is `repeatable` does no harm when it is done twice, so a lost answer is Busy instead of Uncertain. `timeout` in
     seconds is for each of connecting, writing and waiting for the next byte.
     """
-    import httpx  # 10 MiB that only a configured Telegram costs
+    import httpx  # 7 MiB that only a configured Telegram costs
 
     logging.getLogger("httpx").setLevel(logging.WARNING)
     unclear = Busy if repeatable else Uncertain
