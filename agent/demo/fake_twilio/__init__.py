@@ -17,10 +17,10 @@ import msgspec
 from agent.demo.fake_twilio.api import Api, outbound
 from agent.demo.fake_twilio.door import Server
 from agent.demo.fake_twilio.faults import Fault, Kind, Plan
-from agent.demo.fake_twilio.ledger import SANDBOX, Account, Ledger, Message, Person, Template
+from agent.demo.fake_twilio.ledger import SANDBOX, Account, Call, Ledger, Message, Person, Template
 from agent.demo.fake_twilio.posts import Manner, Post, Postman
 
-__all__ = ["SANDBOX", "Account", "FakeTwilio", "Fault", "Manner", "Message", "Person", "Post", "Template"]
+__all__ = ["SANDBOX", "Account", "Call", "FakeTwilio", "Fault", "Manner", "Message", "Person", "Post", "Template"]
 
 
 class FakeTwilio:
@@ -59,6 +59,25 @@ class FakeTwilio:
         return outbound(self.ledger.messages())
 
     @property
+    def calls(self) -> list[Call]:
+        """The voice calls that were accepted, in order."""
+        return self.ledger.calls()
+
+    def wait_calls(self, count: int, timeout: float = 10.0) -> list[Call]:
+        """Wait until `count` calls were accepted; returns what there is after at most `timeout` seconds."""
+        with self.ledger.lock:
+            self.ledger.lock.wait_for(lambda: len(self.calls) >= count, timeout)
+        return self.calls
+
+    def advance_call(self, sid: str, status: str, answered_by: str = "") -> Call:
+        """Move a call on: `ringing`, `in-progress`, `completed`, `busy`, `no-answer`, `failed`, `canceled`."""
+        return self.ledger.advance_call(sid, status, answered_by)
+
+    def tap(self, from_: str, sid: str) -> Message:
+        """Somebody taps the button of our message."""
+        return self.api.tap(from_, sid)
+
+    @property
     def posts(self) -> list[Post]:
         """The callbacks and webhooks that were made."""
         return list(self._postman.posts)
@@ -95,12 +114,16 @@ class FakeTwilio:
         self._postman.manner = manner
 
     def template(self, body: str, *, status: str = "approved", language: str = "id",
-                 variables: dict[str, str] | None = None) -> str:
+                 variables: dict[str, str] | None = None, button: str = "") -> str:
         """Register a template as if WhatsApp had judged it already; returns its ContentSid."""
+        types: dict[str, dict[str, Any]] = {"twilio/text": {"body": body}}
+        if button:
+            tap = {"type": "QUICK_REPLY", "title": button, "id": "ok"}
+            types = {"twilio/quick-reply": {"body": body, "actions": [tap]}}
         with self.ledger.lock:
             sid = self.ledger.new_sid("HX")
             self.ledger.books.templates[sid] = Template(
-                sid=sid, types={"twilio/text": {"body": body}}, variables=variables or {}, status=status,
+                sid=sid, types=types, variables=variables or {}, status=status,
                 language=language)
             self.ledger.save()
         return sid

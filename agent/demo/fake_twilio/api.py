@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from agent.demo.fake_twilio import shapes, verdicts
+from agent.demo.fake_twilio import calls, shapes, verdicts
 from agent.demo.fake_twilio.faults import Fault, Plan
-from agent.demo.fake_twilio.ledger import Account, Ledger, Message, Person, Template
+from agent.demo.fake_twilio.ledger import Account, Call, Ledger, Message, Person, Template
 from agent.demo.fake_twilio.posts import Manner, Postman, inbound_params, status_params
 from agent.demo.fake_twilio.verdicts import Refusal
 
@@ -31,7 +31,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        if re.fullmatch(r"/2010-04-01/Accounts/\w+/Messages\.json", self.path):
+        if re.fullmatch(r"/2010-04-01/Accounts/\w+/(Messages|Calls)\.json", self.path):
             return "create" if self.method == "POST" else "list"
         return "fetch"
 
@@ -50,6 +50,8 @@ class Api:
             ("GET", r"/2010-04-01/Accounts/(\w+)/Messages\.json", self._list),
             ("GET", r"/2010-04-01/Accounts/(\w+)/Messages/(\w+)\.json", self._fetch),
             ("GET", r"/2010-04-01/Accounts/(\w+)/Balance\.json", self._balance),
+            ("POST", r"/2010-04-01/Accounts/(\w+)/Calls\.json", self._call),
+            ("GET", r"/2010-04-01/Accounts/(\w+)/Calls/(\w+)\.json", self._fetch_call),
             ("POST", r"/v1/Content", self._new_content),
             ("GET", r"/v1/Content", self._all_content),
             ("GET", r"/v1/Content/(\w+)", self._content),
@@ -57,7 +59,9 @@ class Api:
             ("GET", r"/v1/Content/(\w+)/ApprovalRequests", self._approval),
             ("GET", r"/_fake/messages", self._fake_messages),
             ("GET", r"/_fake/posts", lambda request: (200, msgspec.to_builtins(self.postman.posts))),
-            ("POST", r"/_fake/(inbound|misbehave|advance|person|template|account|callbacks)", self._fake),
+            ("GET", r"/_fake/calls", lambda request: (200, msgspec.to_builtins(self.ledger.calls()))),
+            ("POST", r"/_fake/(inbound|tap|misbehave|advance|advance-call|person|template|account|callbacks)",
+             self._fake),
         ]
 
     @property
@@ -135,6 +139,27 @@ class Api:
         return 200, {"account_sid": self.account.sid, "balance": self.account.balance,
                      "currency": self.account.currency}
 
+    # --- voice calls
+
+    def _call(self, request: Request) -> Answer:
+        if request.content_type.split(";")[0] != "application/x-www-form-urlencoded":
+            raise Refusal(20415)
+        form = request.form
+        with self.ledger.lock:
+            calls.check(form, self.ledger.books)
+            now = self.ledger.clock()
+            call = Call(sid=self.ledger.new_sid("CA"), to=form["To"], sender=form["From"], twiml=form["Twiml"],
+                        detects="MachineDetection" in form, created=now, updated=now,
+                        ring=int(form.get("Timeout", "60")))
+            self.ledger.put_call(msgspec.structs.replace(call, ahead=calls.fate(call, self.ledger.books, now)))
+        return 201, calls.shape(self.account, call, shapes.date)
+
+    def _fetch_call(self, request: Request, sid: str) -> Answer:
+        for call in self.ledger.calls():
+            if call.sid == sid:
+                return 200, calls.shape(self.account, call, shapes.date)
+        raise Refusal(20404, request.path)
+
     # --- content templates (Twilio: another host, content.twilio.com)
 
     def _template(self, request: Request, sid: str) -> Template:
@@ -169,6 +194,7 @@ class Api:
     def _ask_approval(self, request: Request, sid: str) -> Answer:
         template = self._template(request, sid)
         given = msgspec.json.decode(request.body, type=dict[str, Any])
+        verdicts.check_approval(template, given)
         fault = verdicts.template_fault(template)
         template = self._keep(msgspec.structs.replace(
             template, name=given.get("name", ""), category=given.get("category", ""),
@@ -194,6 +220,10 @@ class Api:
             match deed:
                 case "inbound":
                     return 200, msgspec.to_builtins(self.inbound(**given))
+                case "tap":
+                    return 200, msgspec.to_builtins(self.tap(**given))
+                case "advance-call":
+                    return 200, msgspec.to_builtins(self.ledger.advance_call(**given))
                 case "misbehave":
                     self.plan.add(msgspec.convert(given["next"], list[Fault]))
                 case "advance":
@@ -219,6 +249,16 @@ class Api:
             self.postman.post(self.account, self.postman.manner.inbound_url,
                               inbound_params(self.account, message, extra))
         return message
+
+    def tap(self, from_: str, sid: str) -> Message:
+        """A person taps the button of our message `sid`: its title comes as the text, the rest by webhook only."""
+        message = self.ledger.books.messages[sid]
+        template = self.ledger.books.templates[message.content_sid]
+        button = template.types["twilio/quick-reply"]["actions"][0]
+        title = button["title"]
+        return self.inbound(from_, title, message.sender.removeprefix("whatsapp:"), ButtonText=title,
+                            ButtonPayload=button.get("id", title), MessageType="interactive",
+                            OriginalRepliedMessageSid=sid, OriginalRepliedMessageSender=message.sender)
 
 
 def outbound(messages: list[Message]) -> list[Message]:

@@ -12,6 +12,7 @@ SANDBOX = "+14155238886"
 SANDBOX_JOIN = 3 * 24 * 3600.0  # a joined phone drops out after three days
 WAY = ("accepted", "queued", "sending", "sent", "delivered", "read")  # a message only moves on, never back
 ENDED = ("failed", "undelivered", "canceled")
+CALL_ENDED = ("completed", "busy", "no-answer", "failed", "canceled")
 
 
 class Turn(msgspec.Struct, frozen=True):
@@ -44,6 +45,24 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     ahead: tuple[Turn, ...] = ()
 
 
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """One voice call as it stands. Times in unix seconds; `start` is when somebody picked up."""
+
+    sid: str
+    to: str
+    sender: str
+    twiml: str
+    detects: bool = False  # asked who picks up: a person or a machine
+    status: str = "queued"
+    answered_by: str = ""
+    created: float
+    updated: float
+    start: float | None = None
+    end: float | None = None
+    ring: int = 60  # seconds
+    ahead: tuple[Turn, ...] = ()
+
+
 class Person(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody's phone. `refuse` is an error code given at once, `fail` one that comes after the 201."""
 
@@ -52,6 +71,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     blocked: bool = False  # has blocked the sender: messages stay `sent` for ever, without an error
     joined_until: float = 0.0  # the sandbox
     wrote: float | None = None  # the last message from them
+    refuse_call: int = 0  # 21214: no carrier reaches the number
+    line: str = "human"  # who picks up (human, machine_start, fax, unknown), or how the call ends (busy, no-answer …)
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +107,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     pair_seconds: float = 6.0  # WhatsApp takes about one message per 6 s from one sender to one person; 0: no limit
     # after how many seconds a message reaches each status by itself; empty: only by `advance`
     pace: tuple[tuple[str, float], ...] = ()
+    callers: tuple[str, ...] = ("+15005550006",)  # numbers that may call
+    countries: tuple[str, ...] = ("+62",)  # geographic permissions for calls, as the numbers begin
+    call_pace: tuple[tuple[str, float], ...] = ()  # the same for calls: ringing, in-progress, completed
 
 
 class Books(msgspec.Struct):
@@ -95,6 +119,7 @@ class Books(msgspec.Struct):
     people: dict[str, Person] = {}
     templates: dict[str, Template] = {}
     messages: dict[str, Message] = {}
+    calls: dict[str, Call] = {}
     serial: int = 0
 
 
@@ -140,6 +165,10 @@ class Ledger:
                 for turn in message.ahead:
                     if turn.at <= now and turn in self.books.messages[message.sid].ahead:
                         self.advance(message.sid, turn.status, turn.error)
+            for call in list(self.books.calls.values()):
+                for turn in call.ahead:
+                    if turn.at <= now and turn in self.books.calls[call.sid].ahead:
+                        self.advance_call(call.sid, turn.status, at=turn.at)
 
     def advance(self, sid: str, status: str, error: int | None = None) -> Message:
         """Set one message's status now. Raises KeyError for an unknown sid."""
@@ -153,6 +182,25 @@ class Ledger:
                 old, status=status, error=error, updated=now, sent=sent, ahead=ahead))
         self.on_status(message)
         return message
+
+    def put_call(self, call: Call) -> Call:
+        with self.lock:
+            self.books.calls[call.sid] = call
+            self.save()
+        return call
+
+    def calls(self) -> list[Call]:
+        """All calls in the order in which they were accepted, with what time has made of them."""
+        with self.lock:
+            self.settle()
+            return list(self.books.calls.values())
+
+    def advance_call(self, sid: str, status: str, answered_by: str = "", at: float | None = None) -> Call:
+        """Set one call's status now, or as of `at`. Who picks up is the person's `line`, where nobody is named."""
+        with self.lock:
+            call = self.books.calls[sid]
+            line = answered_by or call.answered_by or self.person(call.to).line
+            return self.put_call(_advanced(call, status, line, self.clock() if at is None else at))
 
     def person(self, number: str) -> Person:
         return self.books.people.get(number, Person())
@@ -170,3 +218,13 @@ class Ledger:
             return self.put(Message(sid=self.new_sid("SM"), to=f"whatsapp:{to}", sender=f"whatsapp:{number}", body=body,
                                     direction="inbound", status="received", created=now, updated=now, sent=now,
                                     media=media))
+
+
+def _advanced(call: Call, status: str, line: str, now: float) -> Call:
+    """The call in its next status. `line`: who picks up, which is told only where detection was asked for."""
+    answered = status in ("in-progress", "completed")
+    start = call.start if call.start is not None else now if answered else None
+    return msgspec.structs.replace(
+        call, status=status, updated=now, start=start, end=now if status in CALL_ENDED else None,
+        answered_by=line if call.detects and answered else "",
+        ahead=() if status in CALL_ENDED else tuple(turn for turn in call.ahead if turn.status != status))

@@ -13,8 +13,13 @@ from agent.demo.fake_twilio.ledger import SANDBOX, WINDOW, Account, Books, Messa
 BODY_LIMIT = 1600  # Twilio's limit for Body, in UTF-16 code units ("emoji count more")
 MAX_VALIDITY = 36000  # seconds
 TEMPLATE_LIMIT = 1024  # WhatsApp's limit for a template after substitution
+MOST_BUTTONS, TITLE_LIMIT = 10, 20  # of a quick reply; the title's: unverified for templates
 HTTP = {20003: 401, 20404: 404, 20429: 429, 20500: 500, 20005: 403}  # the rest: 400. 20005's: unverified
 WORDS = {
+    12100: "Document parse failure",  # Twilio says so while the call runs
+    12200: "Schema validation warning",  # the same
+    13512: "Invalid voice attribute",  # number and moment: unverified
+    13520: "Say: Invalid text",  # the same
     20001: "Unknown parameters: {0}",  # stricter than Twilio, which ignores them: finds our spelling mistakes
     20003: "Authenticate",
     20005: "Account not active",
@@ -24,8 +29,16 @@ WORDS = {
     20422: "Invalid parameter: {0}",  # unverified
     20429: "Too Many Requests",
     20500: "An internal server error has occurred",
+    21201: "No 'To' number is specified",
+    21205: "Url parameter is required.",  # unverified
+    21208: "Invalid {0} parameter",
+    21210: "The source phone number provided, {0}, is not yet verified for your account.",
     21211: "The 'To' number {0} is not a valid phone number.",
     21212: "The 'From' number {0} is not a valid phone number, shortcode, or alphanumeric sender ID.",
+    21213: "No 'From' number is specified",  # unverified
+    21214: "The phone number you are attempting to call, {0}, can not be reached.",
+    21215: "Account not authorized to call {0}. Perhaps you need to enable some international permissions.",
+    21216: "Account not allowed to call {0}",
     21603: "A 'From' phone number is required.",
     21604: "A 'To' phone number is required.",
     21609: "The 'StatusCallback' URL {0} is not a valid URL.",  # unverified
@@ -36,6 +49,7 @@ WORDS = {
     21655: "The ContentSid is invalid.",
     21656: "The ContentVariables parameter is invalid.",
     21705: "The Messaging Service Sid {0} is invalid.",
+    32018: "Twiml size exceeded maximum allowed value of 4000 characters",
     63007: "Twilio could not find a Channel with the specified From address",
 }
 UNDELIVERED = (63024,)  # reached WhatsApp and came back; the rest end as `failed`. Which is which: unverified
@@ -166,8 +180,36 @@ def _template_error(message: Message, template: Template, window_open: bool) -> 
     return 63021 if length(message.body) > TEMPLATE_LIMIT else 0
 
 
+def check_approval(template: Template, given: Mapping[str, object]) -> None:
+    """Raise Refusal for a request of approval that cannot be one. How Twilio says so: unverified."""
+    if template.status != "unsubmitted":
+        raise Refusal(20422, "already submitted")
+    if not re.fullmatch(r"[a-z0-9_]+", str(given.get("name", ""))):
+        raise Refusal(20422, "name")
+    if given.get("category") not in ("UTILITY", "MARKETING", "AUTHENTICATION"):
+        raise Refusal(20422, "category")
+
+
 def template_fault(template: Template) -> str:
-    """Why WhatsApp would reject a template's text; "" where it would not."""
+    """Why WhatsApp would reject a template; "" where it would not."""
+    return _text_fault(template) or _button_fault(template)
+
+
+def _button_fault(template: Template) -> str:
+    shape = template.types.get("twilio/quick-reply")
+    if shape is None:
+        return ""
+    actions = shape.get("actions", [])
+    if not 1 <= len(actions) <= MOST_BUTTONS:
+        return "A quick reply needs 1 to 10 buttons."
+    if any(action.get("type", "QUICK_REPLY") != "QUICK_REPLY" or not action.get("title") for action in actions):
+        return "A button has no title."
+    if any(length(action["title"]) > TITLE_LIMIT for action in actions):
+        return "A button's title is too long."
+    return ""
+
+
+def _text_fault(template: Template) -> str:
     body = template.body.strip()
     if not body:
         return "The template has no body."
