@@ -1,6 +1,7 @@
 """Fetches a secret from where the configuration says it lies; the configuration itself never holds one."""
 
 import json
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +26,7 @@ def resolve(value: object, env: Mapping[str, str], folder: Path) -> Secret:
     if kind not in ("credential", "file", "env") or not isinstance(name, str) or not name or not name.isprintable():
         raise ValueError(f"must say where the secret lies: write {HOW}")
     if kind == "credential":
-        text = _credential(name, env)
+        text = _credential(name, env, folder)
     elif kind == "file":
         text = _file(folder / name)
     else:
@@ -33,19 +34,23 @@ def resolve(value: object, env: Mapping[str, str], folder: Path) -> Secret:
     return Secret(f"{{ {kind} = {json.dumps(name, ensure_ascii=False)} }}", lambda: text)
 
 
-def _credential(name: str, env: Mapping[str, str]) -> str:
-    given = env.get("CREDENTIALS_DIRECTORY")
-    if not given:
-        raise ValueError(f"names the credential {name}, which only systemd hands out ($CREDENTIALS_DIRECTORY is not "
-                         "set): when started by hand, use { file = … } or { env = … }")
+def _credential(name: str, env: Mapping[str, str], folder: Path) -> str:
     if "/" in name or name in (".", ".."):
         raise ValueError("names a credential by a path: write its name alone")
+    given = env.get("CREDENTIALS_DIRECTORY")
+    if not given:  # by hand, such as `jaga config`: the originals, of which systemd hands the service copies
+        kept = folder / "credentials" / name
+        if not os.path.isfile(kept):  # os.path, for a folder that we may not look into counts as one without it
+            raise ValueError(f"names the credential {name}, which systemd hands to the service alone "
+                             f"($CREDENTIALS_DIRECTORY is not set), and no {kept} is to be seen: "
+                             "use sudo, or { file = … } or { env = … }")
+        return _file(kept)
     try:
         # no look at the mode: systemd grants the user by an ACL, which shows as a group permission
         return _text(Path(given, name).read_bytes(), f"the credential {name}")
     except OSError as error:
         raise ValueError(f"names the credential {name}, which systemd did not hand over: "
-                         f"add LoadCredential={name}:/etc/jaga/{name} to jaga.service") from error
+                         f"put it into /etc/jaga/credentials/{name} and run deploy/install --credentials") from error
 
 
 def _file(path: Path) -> str:

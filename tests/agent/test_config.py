@@ -286,6 +286,17 @@ def test_a_secret_comes_from_a_credential_a_file_or_a_variable_and_is_not_shown(
         assert "s3cret" not in shown + repr(read)
 
 
+def test_a_credential_is_found_beside_the_file_when_a_person_checks_the_configuration() -> None:
+    Path("credentials").mkdir()
+    Path("credentials/smtp").write_text("s3cret\n")
+    Path("credentials/smtp").chmod(0o600)
+    text = MAIL.replace("PASSWORD", 'credential = "smtp"')
+    assert load(text, {}).notifiers["email"].password.reveal() == "s3cret"
+    Path("credentials/smtp").chmod(0o644)
+    assert mistakes(text, {}) == ["agent.toml:6: notifiers.email.password names the file credentials/smtp, which "
+                                  "other users may read: run chmod 600 credentials/smtp"]
+
+
 @pytest.mark.parametrize(("place", "said"), [
     ('file = "open.txt"', "names the file open.txt, which other users may read: run chmod 600 open.txt"),
     ('file = "group.txt"', "names the file group.txt, which other users may read: run chmod 600 group.txt"),
@@ -295,7 +306,7 @@ def test_a_secret_comes_from_a_credential_a_file_or_a_variable_and_is_not_shown(
     ('file = "pipe"', "names pipe, which is not a file"),
     ('file = "/"', "names /, which is not a file"),
     ('credential = "none"', "names the credential none, which systemd did not hand over: "
-                            "add LoadCredential=none:/etc/jaga/none to jaga.service"),
+                            "put it into /etc/jaga/credentials/none and run deploy/install --credentials"),
     ('credential = "../x"', "names a credential by a path: write its name alone"),
     ('env = "EMPTY"', "names the environment variable EMPTY, which is empty"),
 ])
