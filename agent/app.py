@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -25,9 +25,10 @@ from agent.store import Store
 from agent.verbs import verbs
 from agent.web import Site
 from alerts.desk import Desk
+from alerts.dialogue import Dialogue
 from alerts.judgement import RuleBook
 from alerts.ledger import StoreError
-from alerts.notification import Letter, Notification, Proof
+from alerts.notification import Answer, Letter, Notification, Proof, Reply, Status
 from alerts.outbox import Channel
 from alerts.words import compose
 
@@ -36,6 +37,7 @@ SELFCHECK_EVERY = 15.0  # seconds
 PRUNE_EVERY = 86400.0  # seconds
 PROGRESS = 120.0  # seconds without a turn after which a thread counts as stuck; a send may take three time-outs
 FAREWELL = 2.0  # seconds that a message in flight may take when we stop; the rest is asked for at the next start
+WINDOW = 86400.0 - 300.0  # seconds after somebody wrote in which WhatsApp takes free text, less what a send may take
 SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
 log = get_logger(__name__)
@@ -60,6 +62,10 @@ class App:
             now=self.clock.now(), booted_at=self.clock.booted_at, emergency=self._emergency, queued=self._queued,
             fingerprints=self._fingerprints(),
         )
+        self.dialogue = Dialogue(
+            self.desk, self.store, lambda: self.config.policy, lambda: ZoneInfo(self.config.agent.timezone),
+            lambda: {name: notifier.address for name, notifier in self.config.notifiers.items()},
+            lambda contact, row, channel, now: Answer(phrase="nothing_to_sign"), self.deeds.replied)
         self.exposition = Exposition(self.board.snapshot, lambda: self.config.metrics, lambda: self.desk.view.open,
                                      self.deeds, version=VERSION, started=self.clock.now())
         self.site = Site(self)
@@ -148,6 +154,7 @@ class App:
             name: Channel(
                 name, notifier, self.store, self._compose, clock=self.clock.now, undelivered=self.desk.undelivered,
                 patience=lambda: self.config.policy.undelivered, outcomes=self._outcome, process=self.store.process,
+                window_open=self._window_open(name), heard=self._heard, listen_every=self._listen_every,
                 after=old.get(name),
             )
             for name, notifier in self.config.notifiers.items()
@@ -182,6 +189,36 @@ class App:
                 if notification.reason == "opened":
                     self.deeds.detected(now - notification.incident.since)
 
+    def hear(self, channel: str, reply: Reply) -> None:
+        """Somebody wrote to us by that channel, as a webhook told it."""
+        self._heard(channel, [reply])
+
+    def outcome(self, channel: str, provider_id: str, status: Status) -> None:
+        """What became of a message, as a webhook told it."""
+        if channel in self.channels:
+            self.channels[channel].learn(provider_id, status)
+
+    def _heard(self, channel: str, replies: Sequence[Reply]) -> None:
+        for reply in replies:
+            contact = self.dialogue.hear(channel, reply, self.clock.now())
+            if contact is not None and channel in self.channels:
+                self.channels[channel].wrote_to_us(contact)
+
+    def _listen_every(self) -> float:
+        """People are listened to closely while something waits for an answer."""
+        return 5.0 if any(i.acked_until is None and i.told for i in self.desk.view.open) else 60.0
+
+    def _window_open(self, channel: str) -> Callable[[str, float], bool]:
+        def is_open(contact: str, now: float) -> bool:
+            at = self.store.last_heard(channel, contact)
+            return at is not None and now - at < WINDOW
+
+        return is_open
+
+    def _two_way(self, notifier: Any) -> bool:
+        """Does an answer by this channel reach us: by asking, or because the vendor can call us?"""
+        return hasattr(notifier, "replies")
+
     def _compose(self, notifications: Sequence[Notification], contact: str, channel: str, *, now: float,
                  window_open: bool, stale: int, from_memory: bool) -> Letter | None:
         config, person = self.config, self.config.policy.contacts.get(contact)
@@ -192,7 +229,8 @@ class App:
             [self._with_evidence(notification) for notification in notifications], rules=config.rules,
             to=person.addresses.get(notifier.address, ""), name=person.display, language=person.language,
             site=config.agent.site, agent=config.agent.name, zone=ZoneInfo(config.agent.timezone), now=now,
-            technician=person.technician, window_open=window_open, stale=stale, from_memory=from_memory,
+            technician=person.technician, two_way=self._two_way(notifier), window_open=window_open, stale=stale,
+            from_memory=from_memory,
         )
 
     def _with_evidence(self, notification: Notification) -> Notification:

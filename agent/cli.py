@@ -161,6 +161,37 @@ def unack(code: str, path: Path | None) -> None:
     click.echo(_ask(path, "unack", code=code)["text"])
 
 
+@group.command()
+@click.argument("matchers", nargs=-1)
+@click.option("--for", "lasts", callback=_duration, metavar="TIME", help='How long, such as "2h"; needed.')
+@click.option("--why", default="", help="The reason, for the others.")
+@click.option("--expire", "id", default="", metavar="ID", help="End this silence instead (its first characters do).")
+@_configured
+def silence(matchers: tuple[str, ...], lasts: float | None, why: str, id: str, path: Path | None) -> None:
+    """Be silent about what MATCHERS fit, such as unit=nginx or rule=~"disk_.*". Worse and other things still speak."""
+    if id:
+        click.echo(_ask(path, "expire", id=id)["text"])
+        return
+    if lasts is None:
+        raise click.UsageError('a silence needs an end: add --for 2h')
+    click.echo(_ask(path, "silence", matchers=list(matchers), lasts=lasts, why=why)["text"])
+
+
+@group.command()
+@_configured
+@_as_json
+def silences(path: Path | None, as_json: bool) -> None:
+    """List the silences in force."""
+    answer = _ask(path, "silences")
+    words = _words(answer["language"])
+    if as_json:
+        _print_json({"silences": answer["silences"]})
+    elif answer["table"]:
+        _table({key: words.columns[key] for key in ("id", "matchers", "until", "who", "why")}, answer["table"])
+    else:
+        click.echo(words.no_silences)
+
+
 @group.command(name="notify-test")
 @click.argument("contact")
 @_configured

@@ -45,12 +45,19 @@ class Deeds:
         self.registry = CollectorRegistry()
         self._sent = Counter("jaga_notifications", "Notifications by what became of them.", ("notifier", "outcome"),
                              registry=self.registry)
+        self._replies = Counter("jaga_replies", "What people wrote, by what it was taken for.", ("notifier", "meaning"),
+                                registry=self.registry)
         self._detection = Histogram("jaga_detection_seconds", "From the event to the message's acceptance.",
                                     buckets=DETECTION, registry=self.registry)
 
     def outcome(self, channel: str, outcome: str, n: int = 1) -> None:
         """`n` notifications by that channel ended so: accepted, delivered, refused, stale …"""
         self._sent.labels(channel, outcome).inc(n)
+        self.number += 1
+
+    def replied(self, channel: str, meaning: str) -> None:
+        """Somebody wrote to us, and it was taken for that: take, refuse, unclear, stranger …"""
+        self._replies.labels(channel, meaning).inc()
         self.number += 1
 
     def detected(self, seconds: float) -> None:

@@ -29,7 +29,8 @@ CLOCK_JUMPS = Metric("jaga_clock_jumps_total", "How often the wall clock was set
 
 # The runner's own metrics are judged by the rules of the agent, whichever collector they are about.
 __all__ = ["BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "DURATION", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST",
-           "OVERRUN", "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS", "WATCH_UP", "readings"]
+           "OVERRUN", "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS", "WATCH_UP",
+           "readings"]
 
 
 def readings(

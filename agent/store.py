@@ -17,6 +17,7 @@ from alerts.incident import Incident
 from alerts.judgement import Trace
 from alerts.ledger import Changes, Entry, Message, Remembered, StoreError
 from alerts.notification import Notification, Proof
+from alerts.silence import Silence
 
 SCHEMA = (
     """
@@ -41,6 +42,10 @@ SCHEMA = (
       claimed REAL NOT NULL, accepted_at REAL, proof INTEGER, provider_id TEXT NOT NULL, body BLOB NOT NULL);
     CREATE INDEX messages_live ON messages (channel) WHERE state IN ('sending', 'uncertain', 'accepted');
     CREATE INDEX messages_provider ON messages (provider_id);
+    CREATE TABLE silences (id TEXT PRIMARY KEY, ends REAL NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE heard (
+      channel TEXT NOT NULL, id TEXT NOT NULL, contact TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (channel, id));
+    CREATE INDEX heard_contact ON heard (contact, channel, at);
     CREATE TABLE traces (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE memories (collector TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     """,
@@ -48,7 +53,7 @@ SCHEMA = (
 
 # Two threads that are the first to decode the same Struct crash the process (msgspec 0.22 shows one of them the type
 # half built); a decoder made here, while only one thread imports, has its type built for good.
-DECODERS = [msgspec.json.Decoder(kind) for kind in (Incident, Message, Notification, Trace)]
+DECODERS = [msgspec.json.Decoder(kind) for kind in (Incident, Message, Notification, Silence, Trace)]
 
 T = TypeVar("T")
 BUSY_SECONDS = 5.0  # only a person's own sqlite3 shell can hold the file: the daemon is its one writer
@@ -210,6 +215,10 @@ class Store:
         db.executemany("INSERT OR REPLACE INTO memories VALUES (?, ?)",
                        [(name, _pack(memory)) for name, memory in changes.memories.items()])
         db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(changes.meta.items()))
+        db.executemany("INSERT OR REPLACE INTO silences VALUES (?, ?, ?)",
+                       [(each.id, each.ends, _pack(each)) for each in changes.silences])
+        db.executemany("INSERT OR IGNORE INTO heard VALUES (?, ?, ?, ?)",
+                       [(each.channel, each.id, each.contact, each.at) for each in changes.heard])
 
     def _shift(self, db: sqlite3.Connection, seconds: float) -> None:
         db.execute("UPDATE notifications SET not_before = not_before + ?1, stale_at = stale_at + ?1"
@@ -230,6 +239,8 @@ class Store:
         return Remembered(
             incidents=tuple(msgspec.json.decode(body, type=Incident) for (body,) in bodies),
             codes=frozenset(code for (code,) in codes),
+            silences=tuple(msgspec.json.decode(body, type=Silence) for (body,) in self._read(
+                "SELECT body FROM silences WHERE ends > ?", (now,))),
             traces={key: msgspec.json.decode(body, type=Trace) for key, body in
                     self._read("SELECT key, body FROM traces")},
             meta=dict(self._read("SELECT key, value FROM meta")),
@@ -348,6 +359,23 @@ class Store:
 
         self._write("said stale", work)
 
+    def was_heard(self, channel: str, id: str) -> bool:
+        return bool(self._read("SELECT 1 FROM heard WHERE channel = ? AND id = ?", (channel, id)))
+
+    def last_heard(self, channel: str, contact: str) -> float | None:
+        at: float | None = self._read("SELECT max(at) FROM heard WHERE channel = ? AND contact = ?",
+                                      (channel, contact))[0][0]
+        return at
+
+    def message_of(self, channel: str, provider_id: str) -> Message | None:
+        rows = self._read("SELECT body FROM messages WHERE provider_id = ? AND channel = ?", (provider_id, channel))
+        return msgspec.json.decode(rows[0][0], type=Message) if rows else None
+
+    def codes_of(self, channel: str, provider_id: str) -> list[str]:
+        return [code for (code,) in self._read(
+            "SELECT DISTINCT n.code FROM messages m JOIN notifications n ON n.message = m.id"
+            " WHERE m.provider_id = ? AND m.channel = ? ORDER BY n.id", (provider_id, channel))]
+
     # --- looking back, and forgetting --------------------------------------------------------------------------------
 
     def counts(self) -> Mapping[str, float]:
@@ -385,6 +413,8 @@ class Store:
                        (now - messages,))
             db.execute("DELETE FROM messages WHERE claimed < ? AND state NOT IN"
                        " ('sending', 'uncertain', 'accepted')", (now - messages,))
+            db.execute("DELETE FROM heard WHERE at < ?", (now - messages,))
+            db.execute("DELETE FROM silences WHERE ends < ?", (now - incidents,))
             db.execute("DELETE FROM incidents WHERE closed < ?", (now - incidents,))
             db.execute("DELETE FROM history WHERE at < ? AND code NOT IN (SELECT code FROM incidents)",
                        (now - incidents,))
@@ -401,6 +431,7 @@ class Store:
                     touched += db.execute(
                         f"DELETE FROM {table} WHERE instr(CAST(body AS TEXT), ?) AND state NOT IN ({live})",  # noqa: S608
                         (json.dumps(name, ensure_ascii=False)[1:-1],)).rowcount
+            touched += db.execute("DELETE FROM heard WHERE contact = ?", (contact,)).rowcount
             for name in names:
                 touched += db.execute("UPDATE history SET who = '-' WHERE who = ?", (name,)).rowcount
                 touched += db.execute("UPDATE history SET detail = '' WHERE instr(detail, ?)", (name,)).rowcount

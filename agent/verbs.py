@@ -13,10 +13,12 @@ from agent.standing import House, display, reader, row, standing
 from agent.wording import wording
 from alerts.desk import UnknownCode
 from alerts.incident import Incident
+from alerts.silence import in_force, parse, written
 from alerts.text import fill
 
 T = TypeVar("T")
 LONGEST_ACK = 7 * 86400.0  # seconds: an acknowledgement is no way to switch a problem off
+LONGEST_SILENCE = 90 * 86400.0  # seconds: a silence that nobody remembers is a blind spot
 LONGEST_WAIT = 600.0  # seconds that a test message's proof is waited for
 
 
@@ -24,7 +26,7 @@ def verbs(house: House) -> dict[str, Verb]:
     """All of them, by name."""
     told: dict[str, Callable[[House, dict[str, Any], str], Any]] = {
         "incidents": _incidents, "ack": _ack, "unack": _unack, "notify_test": _notify_test, "forget": _forget,
-        "status": _status,
+        "status": _status, "silence": _silence, "silences": _silences, "expire": _expire,
     }
 
     def bound(verb: Callable[[House, dict[str, Any], str], Any]) -> Verb:
@@ -73,6 +75,44 @@ def _deed(house: House, code: str, who: str, act: Callable[[], Incident]) -> dic
     says = fill(words.unacked if until is None else words.acked,
                 {"code": after.code, "who": display(who, policy), "until": "" if until is None else me.clock(until)})
     return {"text": says, "incident": msgspec.to_builtins(standing(after, policy, me))}
+
+
+def _silence(house: House, params: dict[str, Any], who: str) -> dict[str, Any]:
+    """`matchers` as a person writes them; the silence ends by itself after `lasts` seconds."""
+    words = wording(house.config.agent.language)
+    lasts = _param(params, "lasts", float)
+    if not (math.isfinite(lasts) and 0 < lasts <= LONGEST_SILENCE):
+        raise Declined(words.silence_too_long)
+    texts = params.get("matchers")
+    if not isinstance(texts, list) or not texts:
+        raise Declined(words.no_matcher)
+    try:
+        matchers = [parse(str(text)) for text in texts]
+    except ValueError as error:
+        raise Declined(str(error)) from error
+    made = house.desk.silence(matchers, who, house.clock.now(), lasts, _param(params, "why", str, ""))
+    covered = [i.code for i in house.desk.view.open if made.covers(i, made.starts)]
+    says = fill(words.silenced, {"id": made.id, "until": reader(house).clock(made.ends),
+                                 "codes": ", ".join(covered) or "-"})
+    return {"text": says, "silence": msgspec.to_builtins(made), "codes": covered}
+
+
+def _silences(house: House, _params: dict[str, Any], _who: str) -> dict[str, Any]:
+    me = reader(house)
+    found = in_force(house.desk.view.silences, me.now)
+    table = [{"id": each.id, "matchers": " ".join(written(m) for m in each.matchers), "until": me.clock(each.ends),
+              "who": each.who, "why": each.why} for each in found]
+    return {"language": me.language, "silences": msgspec.to_builtins(found), "table": table}
+
+
+def _expire(house: House, params: dict[str, Any], _who: str) -> dict[str, Any]:
+    words, id = wording(house.config.agent.language), _param(params, "id", str)
+    mine = [each for each in house.desk.view.silences if each.id.startswith(id)] if id else []
+    if len(mine) != 1:
+        known = ", ".join(each.id for each in house.desk.view.silences) or "-"
+        raise Declined(fill(words.unknown_silence, {"id": id}), fill(words.known_silences, {"ids": known}))
+    house.desk.expire(mine[0].id, house.clock.now())
+    return {"text": fill(words.expired, {"id": mine[0].id})}
 
 
 def _notify_test(house: House, params: dict[str, Any], _who: str) -> list[dict[str, Any]]:

@@ -65,6 +65,13 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     did_you_mean: str
     open_codes: str
     ack_too_long: str
+    silenced: str
+    silence_too_long: str
+    no_matcher: str
+    unknown_silence: str
+    known_silences: str
+    expired: str
+    no_silences: str
     unknown_contact: str
     known_contacts: str
     barred: str
@@ -144,7 +151,8 @@ ID = Wording(
         "next": "Berikutnya", "collector": "Pemantau", "age": "Umur data", "state": "Keadaan", "at": "Waktu",
         "what": "Kejadian", "who": "Oleh", "detail": "Keterangan", "value": "Nilai", "limit": "Batas", "to": "Kepada",
         "channel": "Kanal", "proof": "Bukti", "rule": "Aturan", "metric": "Metrik", "condition": "Bila", "sop": "SOP",
-        "verdict": "Penilaian", "evidence": "Bukti",
+        "verdict": "Penilaian", "evidence": "Bukti", "id": "Id", "matchers": "Yang didiamkan", "until": "Sampai",
+        "why": "Sebab",
     },
     no_page="Halaman ini tidak ada.",
     no_incident="Tidak ada gangguan dengan kode {code}.",
@@ -157,6 +165,13 @@ ID = Wording(
     did_you_mean="Maksud Anda {near}?",
     open_codes="Yang terbuka: {codes}.",
     ack_too_long="Penanganan paling lama 7 hari: tulis --for 2h, misalnya.",
+    silenced="Didiamkan sampai {until} ({id}); yang tercakup sekarang: {codes}.",
+    silence_too_long="Diam paling lama 90 hari: tulis --for 2h, misalnya.",
+    no_matcher="Tulis apa yang didiamkan, misalnya: unit=nginx",
+    unknown_silence="Tidak ada satu diam dengan id {id}.",
+    known_silences="Yang ada: {ids}",
+    expired="Diam {id} diakhiri.",
+    no_silences="Tidak ada yang didiamkan.",
     unknown_contact="Tidak ada kontak bernama {contact} di agent.toml.",
     known_contacts="Yang ada: {contacts}.",
     barred="Pengguna ini tidak boleh bertanya kepada Jaga ({path}).",
@@ -239,7 +254,8 @@ EN = Wording(
         "next": "Next", "collector": "Collector", "age": "Age of data", "state": "State", "at": "Time",
         "what": "Event", "who": "By", "detail": "Detail", "value": "Value", "limit": "Limit", "to": "To",
         "channel": "Channel", "proof": "Proof", "rule": "Rule", "metric": "Metric", "condition": "When", "sop": "SOP",
-        "verdict": "Verdict", "evidence": "Evidence",
+        "verdict": "Verdict", "evidence": "Evidence", "id": "Id", "matchers": "What is silent", "until": "Until",
+        "why": "Why",
     },
     no_page="There is no such page.",
     no_incident="There is no problem with the code {code}.",
@@ -252,6 +268,13 @@ EN = Wording(
     did_you_mean="Did you mean {near}?",
     open_codes="Open: {codes}.",
     ack_too_long="An acknowledgement lasts at most 7 days: write --for 2h, for example.",
+    silenced="Silenced until {until} ({id}); covers now: {codes}.",
+    silence_too_long="A silence lasts at most 90 days: write --for 2h, for example.",
+    no_matcher="Say what to silence, such as: unit=nginx",
+    unknown_silence="No single silence has the id {id}.",
+    known_silences="There are: {ids}",
+    expired="The silence {id} is over.",
+    no_silences="Nothing is silenced.",
     unknown_contact="There is no contact named {contact} in agent.toml.",
     known_contacts="There is {contacts}.",
     barred="This user may not speak to Jaga ({path}).",

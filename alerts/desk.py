@@ -6,21 +6,39 @@ tried again with the next one, and critical words go out from memory.
 
 import random
 import threading
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from alerts.codes import new_code
+from alerts.holding import AFTERMATH, Surroundings, hold
 from alerts.incident import Finding, Incident, Told
 from alerts.judgement import RuleBook, Trace, judge
-from alerts.ledger import Changes, Entry, Ledger, Remembered, StoreError
-from alerts.notification import Notification, Proof, Reason
+from alerts.ledger import Changes, Entry, Heard, Ledger, Remembered, StoreError
+from alerts.notification import Answer, Notification, Proof, Reason
 from alerts.policy import Policy
-from alerts.step import BASELINE, Ack, Event, Tick, Unack, Unreached, Unwatched, next_at, opening, step
+from alerts.silence import Matcher, Silence
+from alerts.step import (
+    BASELINE,
+    Ack,
+    Event,
+    Pass,
+    Resolve,
+    Tick,
+    Unack,
+    Unreached,
+    Unwatched,
+    held,
+    next_at,
+    opening,
+    step,
+)
 from alerts.telling import next_channel, notify, tell
 from collectors.base import Reading
 
+ANSWERS = "JAGA"  # the code under which answers to people are counted and marked: JAGA-17
 PRINT = "options:"  # prefix of the meta keys that hold the collectors' fingerprints
 
 
@@ -28,6 +46,7 @@ class View(msgspec.Struct, frozen=True):
     """What readers see: a picture that never changes under them."""
 
     open: tuple[Incident, ...] = ()
+    silences: tuple[Silence, ...] = ()
     unsaved: int = 0  # changes that could not be committed yet
     store_error: str = ""
     clock_at: float = 0.0  # when the desk's clock last went round
@@ -71,15 +90,18 @@ class Desk:
     def _take_over(self, past: Remembered, fingerprints: Mapping[str, str], now: float) -> None:
         self._incidents = {incident.code: incident for incident in past.incidents}
         self._codes = set(past.codes)
+        self._silences = {silence.id: silence for silence in past.silences}
         # Time that we slept through is nobody's silence: an absence is counted from now.
         self._traces = {key: msgspec.structs.replace(trace, seen=now) for key, trace in past.traces.items()}
         self._fingerprints = {key.removeprefix(PRINT): value for key, value in past.meta.items()
                               if key.startswith(PRINT)}
+        self._installed_at = float(past.meta.get("installed_at", now))
+        self._answers = int(past.meta.get("answers", 0))
         if "baseline_until" in past.meta:
             self._baseline_until = float(past.meta["baseline_until"])
         else:  # the very first start: what is wrong now was wrong before us
             self._baseline_until = now + self._policy.baseline
-            self._commit(Changes(meta={"baseline_until": repr(self._baseline_until)}))
+            self._commit(Changes(meta={"baseline_until": repr(self._baseline_until), "installed_at": repr(now)}))
         self.reload(self._book, self._policy, self._proofs, fingerprints, now)
 
     # --- what comes in -------------------------------------------------------------------------------------------
@@ -109,6 +131,7 @@ class Desk:
                 at = next_at(incident, self._policy)
                 if at is not None and at <= now:
                     self._move(incident, Tick(), changes, now)
+            self._silences = {id: silence for id, silence in self._silences.items() if silence.ends > now}
             self._clock_at = now
             self._commit(changes)
             return min((at for i in self._open() if (at := next_at(i, self._policy)) is not None), default=None)
@@ -121,6 +144,51 @@ class Desk:
     def unack(self, code: str, who: str, how: str, now: float) -> Incident:
         """Somebody gives it back: escalation starts again. Raises UnknownCode."""
         return self._deed(code, Unack(who), "unacked", who, how, now, "")
+
+    def refuse(self, code: str, who: str, how: str, now: float) -> Incident:
+        """Somebody cannot take it: the next person at once. Raises UnknownCode."""
+        return self._deed(code, Pass(who), "refused", who, how, now, "")
+
+    def resolve(self, code: str, who: str, how: str, now: float) -> Incident:
+        """Somebody says that it is over; what is still bad comes back under its code. Raises UnknownCode."""
+        return self._deed(code, Resolve(who), "closed", who, how, now, "")
+
+    def silence(self, matchers: Sequence[Matcher], who: str, now: float, lasts: float, why: str = "",
+                id: str = "") -> Silence:
+        """Be silent about what matches for `lasts` seconds, or change the end of the silence `id`."""
+        with self._lock:
+            made = Silence(id=id or str(uuid.uuid4()), matchers=tuple(matchers), starts=now, ends=now + lasts, who=who,
+                           why=why)
+            self._silences[made.id] = made
+            changes = Changes(silences=[made])
+            changes.history += [Entry(code=i.code, at=now, what="silenced", who=who, detail=why)
+                                for i in self._open() if made.covers(i, now)]
+            self._commit(changes)
+            return made
+
+    def expire(self, id: str, now: float) -> Silence:
+        """End a silence now; what it held back is told at the next tick. Raises KeyError."""
+        with self._lock:
+            over = msgspec.structs.replace(self._silences.pop(id), ends=now)
+            changes = Changes(silences=[over])
+            for incident in self._open():
+                if incident.held_by == f"silence:{id}":
+                    after = held(incident, now, incident.held_by)
+                    self._incidents[after.code] = changes.incidents[after.code] = after
+            self._commit(changes)
+            return over
+
+    def hear(self, heard: Heard, answer: Answer | None, now: float) -> None:
+        """Remember that this was heard, and queue the answer to it, at once and on the same channel."""
+        with self._lock:
+            changes = Changes(heard=[heard])
+            if answer is not None:
+                self._answers += 1
+                changes.meta["answers"] = str(self._answers)
+                blank = Incident(code=ANSWERS, key=ANSWERS, opened=now, members={}, severity="warning")
+                spoken = notify(blank, "answer", Told(heard.contact, heard.channel), self._policy, now, self._answers)
+                changes.notifications.append(msgspec.structs.replace(spoken, not_before=now, answer=answer))
+            self._commit(changes)
 
     def explain(self, key: str, text: str, now: float) -> None:
         """Add evidence that was gathered after the incident opened, in time for the message where that is possible."""
@@ -210,7 +278,13 @@ class Desk:
             changes = Changes(shift=seconds)
             self._booted_at += seconds
             self._baseline_until += seconds
-            changes.meta["baseline_until"] = repr(self._baseline_until)
+            self._installed_at += seconds
+            changes.meta |= {"baseline_until": repr(self._baseline_until), "installed_at": repr(self._installed_at)}
+            for silence in list(self._silences.values()):
+                moved_on = msgspec.structs.replace(silence, starts=silence.starts + seconds,
+                                                   ends=silence.ends + seconds)
+                self._silences[silence.id] = moved_on
+                changes.silences.append(moved_on)
             self._traces = {key: trace.shifted(seconds) for key, trace in self._traces.items()}
             changes.traces.update(self._traces)
             for incident in list(self._incidents.values()):
@@ -240,19 +314,14 @@ class Desk:
             return False
         if finding.state != "bad":
             return False
-        if finding.since <= self._baseline_until:
-            held = next((i for i in self._open() if i.key == BASELINE), None)
-            if held is not None:
-                self._move(held, finding, changes, now)
-            elif now < self._baseline_until:
-                self._begin(opening(self._code(), finding, now, self._policy, hold_until=self._baseline_until),
-                            (), changes, now)
-            else:
-                self._begin(opening(self._code(), finding, now, self._policy), ("opened",), changes, now)
-            return True
-        past = self._recent(finding.key, now)
-        if past is not None:
-            self._move(past, finding, changes, now)
+        before_us = finding.since <= self._baseline_until
+        first = next((i for i in self._open() if i.key == BASELINE), None) if before_us else None
+        known = self._recent(finding.key, now) or first
+        if known is not None:
+            self._move(known, finding, changes, now)
+        elif before_us and now < self._baseline_until:
+            self._begin(opening(self._code(), finding, now, self._policy, hold_until=self._baseline_until), (), changes,
+                        now)
         else:
             self._begin(opening(self._code(), finding, now, self._policy), ("opened",), changes, now)
         return True
@@ -301,6 +370,7 @@ class Desk:
 
     def _settle(self, before: Incident | None, after: Incident, reasons: tuple[Reason, ...], changes: Changes,
                 now: float, who: str = "") -> Incident:
+        after, reasons = self._hold_back(after, reasons, changes, now)
         after, notifications = tell(after, reasons, self._policy, self._proofs, now, who)
         if before is not None and after == before:
             return after
@@ -312,6 +382,21 @@ class Desk:
         if after.closed is not None and "resolved" not in reasons:
             changes.history.append(Entry(code=after.code, at=now, what="closed", detail=after.closed_why))
         return after
+
+    def _hold_back(self, after: Incident, reasons: tuple[Reason, ...], changes: Changes,
+                   now: float) -> tuple[Incident, tuple[Reason, ...]]:
+        """Where something holds it, nobody is told now, but when the hold ends. Ends and thanks are never held."""
+        if not reasons or after.closed is not None or after.acked_until is not None:
+            return after, reasons
+        lately = [i for i in self._incidents.values() if i.closed is None or now - i.closed < AFTERMATH]
+        around = Surroundings(silences=tuple(self._silences.values()), others=tuple(lately), rules=self._book.rules,
+                              installed_at=self._installed_at)
+        wait = hold(after, around, self._policy, now)
+        if wait is None:
+            return after, reasons
+        if wait.why != after.held_by:
+            changes.history.append(Entry(code=after.code, at=now, what="held", detail=wait.why))
+        return held(after, wait.until, wait.why), ()
 
     def _stand_in(self, incident: Incident, failed: Notification, another: Told, changes: Changes,
                   now: float) -> None:
@@ -355,6 +440,7 @@ class Desk:
     def _publish(self) -> None:
         self._view = View(
             open=tuple(sorted(self._open(), key=lambda i: (i.severity != "critical", i.opened))),
+            silences=tuple(self._silences.values()),
             unsaved=len(self._unsaved), store_error=self._store_error, clock_at=self._clock_at,
         )
 

@@ -8,6 +8,7 @@ import msgspec
 from alerts.incident import Incident
 from alerts.judgement import Trace
 from alerts.notification import Letter, Notification, Proof
+from alerts.silence import Silence
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that was acted on: it comes by webhook and by polling, and must act once."""
+
+    channel: str
+    id: str
+    contact: str
+    at: float  # when it was written, unix seconds: the channel's 24-hour window begins there
+
+
 class Changes(msgspec.Struct, kw_only=True):
     """Everything that one observation, tick or deed changes. It is committed whole, or kept and tried again."""
 
@@ -30,6 +40,8 @@ class Changes(msgspec.Struct, kw_only=True):
     traces: dict[str, Trace | None] = {}  # by finding key; None forgets it
     memories: dict[str, dict[str, Any]] = {}  # by collector
     meta: dict[str, str] = {}
+    silences: list[Silence] = []  # new, or with another end
+    heard: list[Heard] = []
     spoken: set[str] = set()  # marks of notifications that already went out from memory
     passed_on: list[Notification] = []  # did not arrive in time and were handed to another channel, or given up
     shift: float = 0.0  # the wall clock was set by so much: move every time that a queued word waits for
@@ -43,6 +55,7 @@ class Remembered(msgspec.Struct, frozen=True, kw_only=True):
 
     incidents: tuple[Incident, ...]  # open ones, and closed ones that may still recur
     codes: frozenset[str]  # given in the last weeks
+    silences: tuple[Silence, ...]  # that are not over
     traces: dict[str, Trace]
     meta: dict[str, str]
 
@@ -118,6 +131,17 @@ class Ledger(Protocol):
         """How many notifications to that person went stale without their being told so."""
 
     def said_stale(self, contact: str) -> None: ...
+
+    def was_heard(self, channel: str, id: str) -> bool: ...
+
+    def last_heard(self, channel: str, contact: str) -> float | None:
+        """When that person last wrote to us by that channel."""
+
+    def message_of(self, channel: str, provider_id: str) -> Message | None:
+        """The message that the provider knows by this id."""
+
+    def codes_of(self, channel: str, provider_id: str) -> Sequence[str]:
+        """The incidents that the provider's message was about."""
 
     def all_incidents(self) -> Sequence[Incident]: ...
 

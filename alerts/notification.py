@@ -13,7 +13,15 @@ import msgspec
 from alerts.incident import Incident
 
 Reason = Literal["opened", "worsened", "joined", "escalated", "reminded", "ack_expired", "acked", "unacked",
-                 "recurred", "flapping", "resolved", "test"]
+                 "recurred", "flapping", "resolved", "test", "answer", "handover"]
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What we answer to somebody who wrote: which phrase (alerts/phrases.py, `answers`), and what goes into it."""
+
+    phrase: str
+    values: dict[str, str] = {}
+    incidents: tuple[Incident, ...] = ()  # to be listed below it, a line each
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +38,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     stale_at: float  # after this it is not sent any more, and that is said
     incident: Incident
     who: str = ""  # who acknowledged, where that is the reason
+    answer: Answer | None = None  # where that is the reason
     stands_in_for: str = ""  # mark of the message whose channel failed
 
     @property

@@ -25,6 +25,7 @@ QUESTIONS = (3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)  # pauses be
 GIVE_UP_ASKING = 86400.0  # seconds; a blocked recipient stays "sent" for ever
 READ_WAIT = 3600.0  # seconds that a delivered message is still asked whether it was read
 LISTEN_BACK = 900.0  # seconds that replies are asked for again: clocks differ, lists lag, and each acts only once
+KEEP_NEWS = 60.0  # seconds that a status is kept whose message is not written down yet
 HAND_OVER = 60.0  # seconds that the channel from before a reload may take to finish what it was sending
 RETRIES = 3  # of a message that the provider took and then failed for a passing reason
 
@@ -96,6 +97,7 @@ class Channel:
         self._refused: set[str] = set()  # marks whose content the provider refused after it had taken them
         self._retried: dict[str, int] = {}
         self._from_memory: deque[Notification] = deque()
+        self._learnt: deque[tuple[str, Status, float]] = deque()
         self._spoken: dict[str, Notification] = {}
         self.turned_at = clock()  # when the thread last went round, for the watchdog
         self.error = ""  # why the channel does not work at present
@@ -176,6 +178,7 @@ class Channel:
                     self._recover(message)
                 elif message.state == "accepted":
                     self._inquire(message)
+        self._take_news()
         self._say_late()
         self._send_batches()
         if self._listen():
@@ -300,6 +303,20 @@ class Channel:
         self._ledger.record(anew)
         return anew
 
+    def learn(self, provider_id: str, status: Status) -> None:
+        """The provider called back with what became of a message; any thread may say so."""
+        self._learnt.append((provider_id, status, self._clock() + KEEP_NEWS))
+        self._awake.set()
+
+    def _take_news(self) -> None:
+        for _ in range(len(self._learnt)):
+            provider_id, status, keep_until = self._learnt.popleft()
+            message = self._ledger.message_of(self.name, provider_id)
+            if message is not None and message.state in ("accepted", "done"):
+                self._settle(message, status)
+            elif message is None and self._clock() < keep_until:  # it may come before the answer to the sending
+                self._learnt.append((provider_id, status, keep_until))
+
     def _inquire(self, message: Message) -> None:
         now = self._clock()
         asked = msgspec.structs.replace(message, questions=message.questions + 1)
@@ -311,14 +328,19 @@ class Channel:
             log.warning("status_unknown", channel=self.name, mark=message.letter.mark, error=error.why)
             self._ledger.record(self._enough(asked, now))
             return
-        batch = self._ledger.notifications_of(message)
+        self._settle(asked, status)
+
+    def _settle(self, message: Message, status: Status) -> None:
+        now, batch = self._clock(), self._ledger.notifications_of(message)
+        known = message.proof or Proof.ACCEPTED
         if status.failed:
-            self._failed_later(asked, batch, status)
+            if known < Proof.DELIVERED:  # news may come in any order, and what was delivered did not fail
+                self._failed_later(message, batch, status)
             return
-        if status.proof is not None and status.proof > (message.proof or 0):
+        if status.proof is not None and status.proof > known:
             self._outcomes(self.name, status.proof.name.lower(), batch, now)
-            asked = msgspec.structs.replace(asked, proof=status.proof)
-        self._ledger.record(self._enough(asked, now))
+            message = msgspec.structs.replace(message, proof=status.proof)
+        self._ledger.record(self._enough(message, now))
 
     def _enough(self, message: Message, now: float) -> Message:
         age = now - (message.accepted_at or now)
@@ -403,6 +425,8 @@ class Channel:
             times.append(max(ripe, self._paused_until, min(recent, now + PACE)))
         if self._from_memory:
             times.append(self._paused_until)
+        if self._learnt:
+            times.append(now + 1.0)
         if hasattr(self._notifier, "replies"):
             times.append(min(self._listen_at, now + self._listen_every()))
         return min(IDLE, max(0.05, min(times, default=now + IDLE) - now))

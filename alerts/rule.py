@@ -20,6 +20,14 @@ class Words(msgspec.Struct, frozen=True):
     en: str
 
 
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """Another problem that explains this one: while it is open, or was a moment ago, nobody is told of this one too."""
+
+    rule: str  # pattern (fnmatch) of the other's rule
+    where: dict[str, tuple[str, ...]] = {}  # as a rule's `where`, on the other's labels
+    same: tuple[str, ...] = ()  # labels that both must share
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule in force. Thresholds are in the metric's base unit; times in seconds.
 
@@ -43,6 +51,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     first: Words  # the first step for a technician
     lay: Words  # the first step for somebody without a terminal
     fix: Words  # the whole mend, commands included
+    explained_by: tuple[Cause, ...] = ()
     sop: str = ""  # the row of the cooperative's SOP, such as "1.2 disk"
     enabled: bool = True
     collector: str = ""  # whose rules file it came from; "" for a rule added in agent.toml

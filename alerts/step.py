@@ -36,6 +36,20 @@ class Unack:
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """Somebody cannot take it: the next rung at once."""
+
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """Somebody says that it is over. What is still bad comes back by itself."""
+
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class Unwatched:
     """The configuration does not watch these any more (finding keys)."""
 
@@ -47,7 +61,7 @@ class Unreached:
     """A message about it could not be delivered, and that person has no other channel."""
 
 
-Event = Finding | Tick | Ack | Unack | Unwatched | Unreached
+Event = Finding | Tick | Ack | Unack | Pass | Resolve | Unwatched | Unreached
 
 
 def opening(code: str, finding: Finding, now: float, policy: Policy, *, hold_until: float | None = None) -> Incident:
@@ -86,6 +100,10 @@ def step(incident: Incident, event: Event, now: float, policy: Policy) -> tuple[
             if incident.acked_until is None:
                 return incident, ()
             return _at_step(_unacked(incident), 0, now, policy), ("unacked",)
+        case Pass():
+            return _climbed(_unacked(incident), now, policy)
+        case Resolve(who):
+            return _closed(incident, now, who)
         case Unwatched(keys):
             members = {key: member for key, member in incident.members.items() if key not in keys}
             if len(members) == len(incident.members):
@@ -126,10 +144,12 @@ def _found(incident: Incident, finding: Finding, now: float, policy: Policy) -> 
         return _all_good(incident, members, now)
     worst = _worst(members)
     after = msgspec.structs.replace(incident, members=members, severity=worst, calm_since=None)
-    if incident.step < 0:  # still held: whatever joins is part of what will be told
+    if incident.key == BASELINE and incident.step < 0:  # whatever joins is part of what will be told
         return after, ()
     if RANK[worst] > RANK[incident.severity]:
         return _worsened(after, now, policy)
+    if incident.step < 0:
+        return after, ()
     if before is None:
         return after, ("joined",)
     return after, ()
@@ -186,22 +206,34 @@ def _ticked(incident: Incident, now: float, policy: Policy) -> tuple[Incident, t
         return _at_step(_unacked(incident), 0, now, policy), ("ack_expired",)
     if incident.due is not None and now < incident.due:
         return incident, ()
-    steps = policy.steps_for(incident.severity)
-    if incident.step < 0:
-        return _at_step(incident, 0, now, policy), ("opened",)
+    if incident.step < 0:  # it was held back until now
+        again = bool(incident.told)
+        return _at_step(incident, 0, now, policy), ("reminded",) if again else ("opened",)
+    return _climbed(incident, now, policy)
+
+
+def held(incident: Incident, until: float, why: str) -> Incident:
+    """Nobody is told before `until`; then it is as if it had just opened."""
+    return msgspec.structs.replace(incident, step=-1, due=until, held_by=why)
+
+
+def _climbed(incident: Incident, now: float, policy: Policy) -> tuple[Incident, tuple[Reason, ...]]:
+    steps = policy.steps_of(incident)
     if incident.step + 1 < len(steps):
         return _at_step(incident, incident.step + 1, now, policy), ("escalated",)
+    if policy.end_of(incident) == "repeat":
+        return _at_step(incident, 0, now, policy), ("reminded",)
     return msgspec.structs.replace(incident, due=now + policy.remind[incident.severity]), ("reminded",)
 
 
 def _at_step(incident: Incident, index: int, now: float, policy: Policy) -> Incident:
     """At that escalation step, with the time of what comes next: another step, else a reminder."""
-    steps = policy.steps_for(incident.severity)
+    steps = policy.steps_of(incident)
     if index + 1 < len(steps):
         due = now + steps[index + 1].after - steps[index].after
     else:
         due = now + policy.remind[incident.severity]
-    return msgspec.structs.replace(incident, step=index, due=due)
+    return msgspec.structs.replace(incident, step=index, due=due, held_by="")
 
 
 def _unacked(incident: Incident) -> Incident:
@@ -210,7 +242,7 @@ def _unacked(incident: Incident) -> Incident:
 
 def _closed(incident: Incident, now: float, why: str) -> tuple[Incident, tuple[Reason, ...]]:
     after = msgspec.structs.replace(
-        incident, closed=now, closed_why=why, due=None, calm_since=None, flapping=False
+        incident, closed=now, closed_why=why, due=None, calm_since=None, flapping=False, held_by=""
     )
     return after, ("resolved",) if incident.told else ()
 

@@ -6,9 +6,10 @@ Nothing here asks the clock or the world. What comes from outside (labels, notes
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
+from alerts import answers
 from alerts.figures import ago
 from alerts.incident import Incident
-from alerts.notification import Letter, Notification, Section
+from alerts.notification import Answer, Letter, Notification, Section
 from alerts.phrases import Phrases, phrases
 from alerts.problem import Reader, advice, answer, detail, doer, topic
 from alerts.rule import RANK, Rule
@@ -16,6 +17,7 @@ from alerts.step import BASELINE
 from alerts.text import fill, line
 
 CODES_SHOWN = 6
+ANSWER_LINES = 10
 _CATCH_UP = {"worsened", "joined", "reminded"}  # after an opening in the same letter they are no news of their own
 
 
@@ -46,7 +48,9 @@ def compose(
     reader = Reader(rules, language, site, agent, zone, now, technician, two_way, public_url, links)
     by_code: dict[str, list[Notification]] = {}
     for notification in sorted(notifications, key=lambda n: (n.code, n.ordinal)):
-        by_code.setdefault(notification.code, []).append(notification)
+        # Each answer is a section of its own: they share a code, but not what they are about.
+        topic_of = notification.mark if notification.answer else notification.code
+        by_code.setdefault(topic_of, []).append(notification)
     batches = sorted(by_code.values(), key=_urgency)
     sections = tuple(_section(batch, reader) for batch in batches)
     return Letter(
@@ -89,7 +93,8 @@ def plain(letter: Letter) -> str:
 
 def mark_line(section: Section, words: Phrases) -> str:
     """`Kode K7M-3 (kritis)`; without the severity once that is over."""
-    severity = "" if section.reason in ("resolved", "test") else words.severities.get(section.severity, "").lower()
+    over = section.reason in ("resolved", "test", "answer")
+    severity = "" if over else words.severities.get(section.severity, "").lower()
     return fill(words.mark, {"mark": section.mark}) + (f" ({severity})" if severity else "")
 
 
@@ -100,6 +105,8 @@ def _urgency(batch: list[Notification]) -> tuple[bool, int, float, str]:
 
 def _section(batch: Sequence[Notification], reader: Reader) -> Section:
     last, words = batch[-1], reader.words
+    if last.answer is not None:
+        return _answered(last, last.answer, reader)
     incident, over = last.incident, last.reason == "resolved"
     reason = batch[0].reason if batch[0].reason == "opened" and last.reason in _CATCH_UP else last.reason
     begin = min(_begin(notification.incident) for notification in batch)
@@ -119,6 +126,21 @@ def _section(batch: Sequence[Notification], reader: Reader) -> Section:
         fix=fix,
         answer="" if over else answer(incident.code, reason, reader),
     )
+
+
+def _answered(notification: Notification, said: Answer, reader: Reader) -> Section:
+    """What we say to somebody who wrote: a sentence, and a line for each incident that it is about."""
+    words = answers.LANGUAGES.get(reader.language, answers.ID)
+    lines = []
+    for incident in said.incidents[:ANSWER_LINES]:
+        about = topic(incident, True, reader)
+        phrase = words["held_by" if incident.acked_until is not None else "open"]
+        lines.append(fill(phrase, {"code": incident.code, "headline": about, "who": incident.acked_by}))
+    if len(said.incidents) > ANSWER_LINES:
+        lines.append(fill(reader.words.more_members, {"count": str(len(said.incidents) - ANSWER_LINES)}))
+    headline = fill(words[said.phrase], {name: line(value) for name, value in said.values.items()})
+    return Section(code="", mark=notification.mark, severity=notification.severity, reason="answer",
+                   headline=headline, since="", detail="\n".join(lines))
 
 
 def _headline(incident: Incident, reason: str, severity: str, reader: Reader, elapsed: str, who: str = "") -> str:
@@ -147,6 +169,8 @@ def _subject(sections: Sequence[Section], incidents: Sequence[Incident], words: 
     live = [section for section in sections if section.reason != "resolved"]
     over = [section.code for section in sections if section.reason == "resolved"]
     first = sections[0]
+    if all(section.reason == "answer" for section in sections):
+        return f"[Jaga] {first.headline}"
     if live:
         worst = max((section.severity for section in live), key=lambda severity: RANK.get(severity, 0))
         tag = words.severities.get(worst, words.severities["warning"])

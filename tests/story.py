@@ -12,6 +12,7 @@ from alerts.incident import Finding
 from alerts.judgement import RuleBook
 from alerts.notification import Notification, Proof
 from alerts.policy import Contact, Policy, default_steps
+from alerts.quiet import Quiet
 from alerts.rule import Rule, Words
 from collectors.base import Reading
 
@@ -36,6 +37,7 @@ def policy(**fields: object) -> Policy:
     base: dict[str, object] = {
         "contacts": {"budi": contact("budi", "chat", "mail"), "sari": contact("sari", "chat")},
         "people": people, "steps": default_steps(people), "baseline": 0.0,  # type: ignore[arg-type]
+        "probation": 0.0, "quiet": Quiet(begin="00:00", end="00:00"),
     }
     return Policy(**(base | fields))  # type: ignore[arg-type]
 

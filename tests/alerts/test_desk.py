@@ -42,14 +42,15 @@ def test_only_a_good_reading_closes(story: Story) -> None:
     assert story.desk.view.open == ()
 
 
-def test_an_unacknowledged_critical_climbs_and_then_keeps_reminding(story: Story) -> None:
+def test_an_unacknowledged_critical_climbs_and_at_the_end_begins_again(story: Story) -> None:
     story.at(0).sees(0)
     assert story.said == [("opened", "budi", "chat")]
     assert story.at(14.9).said == []
     assert story.at(15).said == [("escalated", "sari", "chat")]
     assert story.at(29).said == []
-    assert story.at(30).said == [("reminded", "budi", "chat"), ("reminded", "sari", "chat")]
-    assert story.at(45).said == [("reminded", "budi", "chat"), ("reminded", "sari", "chat")]
+    assert story.at(30).said == [("reminded", "budi", "chat")]
+    assert story.at(45).said == [("escalated", "sari", "chat")]
+    assert story.at(60).said == [("reminded", "budi", "chat")]
 
 
 def test_an_acknowledged_incident_does_not_climb_until_the_ack_expires(story: Story) -> None:
