@@ -26,7 +26,7 @@ from collectors.quantities import Seconds, Size
 __all__ = ["AgentConfig", "Config", "ConfigError", "Configured", "Problem", "Store", "Web", "load"]
 
 SECTIONS: Final = ("agent", "web", "store", "collectors", "rules", "contacts", "notifiers", "oncall", "escalation",
-                   "alerts")
+                   "escalations", "hours", "maintenance", "alerts")
 DAY: Final = 86400.0
 LARGEST_BALLAST: Final = 2**30  # bytes
 LAST_PORT: Final = 65535
@@ -149,7 +149,8 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     shipped = Shipped(written, _metrics(written), reader)
     rules = shipped.rules(reader.table(top.get("rules", {}), ("rules",)))
     notifiers, channels = _notifiers(top, reader)
-    policy = people.policy(top, channels, getattr(agent, "language", "id"), reader)
+    policy = people.policy(top, channels, getattr(agent, "language", "id"),
+                           getattr(agent, "timezone", "Asia/Jakarta"), reader)
     problems = _problems(text, reader, shipped)
     if problems or policy is None:
         raise ConfigError(problems)

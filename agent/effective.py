@@ -11,6 +11,7 @@ import msgspec
 from agent import instances, plugins
 from agent.config import Config
 from agent.fields import Reader
+from agent.people import ELSEWHERE
 from agent.rulebook import quantity_of
 from agent.shipped import Shipped
 from alerts.rule import Rule
@@ -18,7 +19,6 @@ from collectors.quantities import DURATION, RATIO, Quantity
 from collectors.secret import Secret
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
-_CHOSEN_ELSEWHERE = ("contacts", "people", "steps")  # the policy's fields with sections of their own
 
 
 def effective(config: Config) -> str:
@@ -74,10 +74,17 @@ def _sections(config: Config) -> Iterator[list[str]]:
     for contact in policy.contacts.values():
         addresses = [f"{_key(kind)} = {toml(address)}" for kind, address in contact.addresses.items()]
         yield [f"[contacts.{_key(contact.name)}]", *addresses, *_fields(contact, ("name", "addresses"))]
-    yield ["[oncall]", f"people = {toml(policy.people)}"]
+    yield ["[oncall]", f"people = {toml(policy.people)}", *_fields(policy.rotation, ("override",))]
+    for override in policy.rotation.override:
+        yield ["[[oncall.override]]", *_fields(override)]
+    for escalation in policy.escalations.values():
+        yield [f"[escalations.{_key(escalation.name)}]", *_fields(escalation, ("name",))]
     for step in policy.steps:
         yield ["[[escalation]]", f"after = {write(DURATION, step.after)}", *_fields(step, ("after",))]
-    yield ["[alerts]", *_fields(policy, _CHOSEN_ELSEWHERE)]
+    yield ["[hours]", *_fields(policy.hours)]
+    for window in policy.maintenance:
+        yield ["[[maintenance]]", *_fields(window, ("begin", "end") if window.every else ("every", "lasts"))]
+    yield ["[alerts]", *_fields(policy, ELSEWHERE)]
     yield from _rules(config)
 
 

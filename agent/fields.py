@@ -76,7 +76,7 @@ class Reader:
         try:
             return cls(**values)
         except ValueError as error:  # the struct's own rules about its fields
-            return self.own_rule(str(error), [field.name for field in fields], where)
+            return self.own_rule(str(error), [field.encode_name for field in fields], where)
 
     def own_rule(self, says: str, names: Iterable[str], where: Where) -> Invalid:
         """A sentence of the struct's; where it begins with a field's name, that field is the place."""

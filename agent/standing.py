@@ -138,11 +138,12 @@ def upcoming(incident: Incident, policy: Policy) -> Next | None:
         return Next("closes", at)
     if incident.acked_until is not None:
         return Next("ack_expires", at)
-    steps = policy.steps_for(incident.severity)
+    steps = policy.steps_of(incident)
     if incident.step + 1 < len(steps):
         to = policy.persons(steps[incident.step + 1], at)
         return Next("told" if incident.step < 0 else "escalated", at, to)
-    return Next("reminded", at)
+    again = steps[:1] if policy.end_of(incident) == "repeat" else ()
+    return Next("reminded", at, policy.persons(again[0], at) if again else ())
 
 
 def row(stands: Standing, policy: Policy, who: Reader) -> dict[str, str]:

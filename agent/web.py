@@ -99,7 +99,7 @@ def _overview(house: House) -> dict[str, Any]:
         "collectors": collectors,
         "all_known": all(each.state == "good" for each in collectors) and bool(collectors),
         "stale": all(each.state in ("stale", "never") for each in collectors),
-        "on_duty": display(policy.people[0], policy) if policy.people else words.nobody_has_it,
+        "on_duty": display(policy.on_duty(me.now), policy) or words.nobody_has_it,
         "accepted": words.never if accepted is None else f"{me.clock(accepted)} ({span(me.now - accepted, me)})",
         "data_age": span(min(ages), me) if ages else words.never,
         "unsaved": fill(words.unsaved, {"error": line(view.store_error)}) if view.store_error else "",

@@ -84,15 +84,17 @@ def _whom(
         return known
     if reason in ("acked", "unacked"):
         return [pair for pair in known if pair.contact != who]
-    steps = policy.steps_for(incident.severity)
-    reached = steps[incident.step : incident.step + 1] if reason == "escalated" else steps[: incident.step + 1]
-    pairs = [] if reason == "escalated" else known
+    steps = policy.steps_of(incident)
+    # a list that starts again is climbed like the first time, not told to everybody at once
+    rung_alone = reason == "escalated" or (reason == "reminded" and policy.end_of(incident) == "repeat")
+    reached = steps[incident.step : incident.step + 1] if rung_alone else steps[: incident.step + 1]
+    pairs = [] if rung_alone else known
     have = {pair.contact for pair in pairs}
     for each in reached:
         for person in policy.persons(each, now):
             if person not in have and person in policy.contacts:
                 have.add(person)
-                pairs += _channels(incident, person, each.channels, policy, proofs)
+                pairs += _channels(incident, person, policy.ways(person, each), policy, proofs)
     return list(dict.fromkeys(pairs))
 
 

@@ -13,8 +13,12 @@ from agent import config as configuration
 from agent import plugins, rulebook, source
 from agent.config import AgentConfig, Config, ConfigError, Store, Web
 from agent.effective import effective, write
-from agent.people import _Person, _Rung
+from agent.duty import _Duty
+from agent.escalations import _Group
+from agent.people import ELSEWHERE, _Person
 from alerts.policy import Contact, Policy, Step
+from alerts.quiet import Hours, Maintenance
+from alerts.roster import Override
 from alerts.rule import Words
 from collectors.quantities import DURATION, RATIO, SIZE, Quantity, parse
 
@@ -210,8 +214,9 @@ def test_without_an_escalation_each_next_person_hears_of_critical_after_a_quarte
     read = load(f"[collectors.disk]\n[notifiers.console]\n{contacts}shared = true\n")
     assert read.policy.people == ("a", "b", "c")
     assert read.policy.steps == (Step(after=0.0, to=("oncall",)),
-                                 Step(after=900.0, to=("b",), severities=("critical",)),
-                                 Step(after=1800.0, to=("c",), severities=("critical",)))
+                                 Step(after=900.0, to=("next",), severities=("critical",)),
+                                 Step(after=1800.0, to=("next2",), severities=("critical",)))
+    assert [read.policy.persons(step, 0.0) for step in read.policy.steps] == [("a",), ("b",), ("c",)]
 
 
 def test_a_rule_is_changed_switched_off_and_added() -> None:
@@ -334,12 +339,12 @@ def test_the_reference_runs_unchanged_and_tells_every_option() -> None:
     least = load("[collectors.resources]\n[collectors.disk]\n[collectors.services]\n")
     assert plain.rules == least.rules
     assert msgspec.structs.replace(plain, agent=least.agent) == least  # only the site's name was written
-    keys = set(re.findall(r"^#?([a-z_]+) = ", text, re.MULTILINE)) | {"escalation"}
-    structs = [AgentConfig, Web, Store, _Person, _Rung,
+    keys = set(re.findall(r"^#?([a-z_]+) = ", text, re.MULTILINE)) | {"escalation", "override"}
+    structs = [AgentConfig, Web, Store, _Person, _Duty, _Group, Step, Hours, Maintenance, Override,
                *(plugins.collectors()[name].cls for name in ("resources", "disk", "services")),
                *(plugins.notifiers()[name].cls for name in ("console", "email", "twilio"))]
     options = {field.encode_name for struct in structs for field in msgspec.structs.fields(struct)}
-    options |= {field.name for field in msgspec.structs.fields(Policy)} - {"contacts", "steps"}
+    options |= {field.name for field in msgspec.structs.fields(Policy)} - set(ELSEWHERE)
     assert (options | set(rulebook.KEYS) | {"every", "timeout", "enabled", "type"}) - keys == set()
 
 
@@ -349,11 +354,13 @@ def test_everything_that_the_reference_has_commented_out_is_right_too() -> None:
     text = re.sub(r"^#(\S)", r"\1", (ROOT / "agent.toml").read_text(), flags=re.MULTILINE)
     read = load(text, {"CREDENTIALS_DIRECTORY": str(Path.cwd())})
     assert list(read.notifiers) == ["console", "email", "twilio"]
-    assert list(read.policy.contacts) == ["operator", "budi"]
-    assert [step.after for step in read.policy.steps] == [0.0, 900.0]
+    assert list(read.policy.contacts) == ["operator", "budi", "grup"]
+    assert [(step.policy, step.after) for step in read.policy.steps] == [("", 0.0), ("", 900.0), ("database", 0.0)]
     assert "cpu_steal" not in read.rules
     assert read.rules["backup_disk_growth"].kind == "forecast"
-    assert read.policy == Policy(contacts=read.policy.contacts, people=("operator",), steps=read.policy.steps)
+    written = {name: getattr(read.policy, name) for name in ("contacts", "steps", "rotation", "escalations",
+                                                             "maintenance", "price")}
+    assert read.policy == Policy(people=("operator",), **written)
     shown = Web(public="127.0.0.1:9811", public_url="https://jaga.kopkarskf.com")  # both are off by default
     assert (read.web, read.store) == (shown, Store())  # what is shown as default is the default
     again = load(effective(read), {"CREDENTIALS_DIRECTORY": str(Path.cwd())})
