@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from agent import VERSION
+from agent.whatsapp_cli import whatsapp
 
 if TYPE_CHECKING:
     from agent.config import Config
@@ -51,6 +52,8 @@ def group() -> None:
     Exit codes: 0 good, 1 problem found, 2 usage or configuration error.
     """
 
+
+group.add_command(whatsapp)
 
 @group.command()
 @_configured

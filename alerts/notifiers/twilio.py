@@ -11,7 +11,7 @@ import structlog
 
 from alerts.notification import Letter, Proof, Receipt, Refused, Reply, Status
 from alerts.notifiers import fitting
-from alerts.notifiers.twilio_content import CONTENT, Content
+from alerts.notifiers.twilio_content import CONTENT, MISSING, Content
 from alerts.notifiers.twilio_hooks import unreadable
 from alerts.notifiers.twilio_line import API, client, masked
 from alerts.notifiers.twilio_outcome import CONTENT_REFUSED, FAILED, PROOF, judged
@@ -107,7 +107,7 @@ class Twilio(msgspec.Struct, frozen=True, kw_only=True):
                 except Refused as refused:
                     if refused.code != NOT_FOUND:
                         raise
-                    states[option] = "missing"
+                    states[option] = MISSING
         return states
 
     @property

@@ -1,5 +1,6 @@
 """Message templates at Twilio (the Content API, a host of its own): listed, created, sent to WhatsApp for approval."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -10,7 +11,9 @@ from alerts.notifiers.twilio_templates import CATEGORY, Template
 
 CONTENT = "https://content.twilio.com"
 PAGE, MOST = 100, 50  # templates at a time; pages, against a list that never ends
-UNSUBMITTED = "unsubmitted"
+UNSUBMITTED, APPROVED, MISSING = "unsubmitted", "approved", "missing"  # the last is ours: the account has no such sid
+WAITING = ("received", "pending")  # for WhatsApp
+_RANK = {UNSUBMITTED: 1, "received": 2, "pending": 3, APPROVED: 4}
 
 T = TypeVar("T")
 
@@ -92,3 +95,30 @@ def _within(ours: Any, theirs: Any) -> bool:
     if isinstance(ours, list) and isinstance(theirs, list):
         return len(ours) == len(theirs) and all(map(_within, ours, theirs))
     return bool(ours == theirs)
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one of the shipped templates stands in the account."""
+
+    template: Template
+    sid: str = ""  # "": the account has it not
+    approval: Approval = Approval(MISSING)
+    differs: bool = False  # the account has another text under this name or sid
+    submitted: bool = False  # just now, by us
+
+
+def find(content: Content, stored: Sequence[Stored], template: Template, configured: str = "") -> Place:
+    """The template in the account, by `configured` sid or by name; of several the one that got furthest."""
+    candidates = [each for each in stored if configured == each.sid or template.name == each.friendly_name]
+    same = [each for each in candidates if each.same(template)]
+    places = [Place(template=template, sid=each.sid, approval=content.approval(each.sid), differs=each not in same)
+              for each in same or candidates]
+    return max(places, key=lambda place: _RANK.get(place.approval.status, 0), default=Place(template=template))
+
+
+def submit(content: Content, place: Place) -> Place:
+    """Store and send to WhatsApp what is not there yet. What is there with another text is left alone."""
+    if place.differs or place.approval.status not in (MISSING, UNSUBMITTED):
+        return place
+    sid = place.sid or content.create(place.template).sid
+    return msgspec.structs.replace(place, sid=sid, approval=content.submit(sid, place.template.name), submitted=True)

@@ -182,10 +182,16 @@ class Api:
         return 201, shapes.content(self.account, self._keep(template), request.base_url)
 
     def _all_content(self, request: Request) -> Answer:
-        url = f"{request.base_url}/v1/Content?PageSize=50&Page=0"
-        rows = [shapes.content(self.account, t, request.base_url) for t in self.ledger.books.templates.values()]
-        meta = {"page": 0, "page_size": 50, "first_page_url": url, "url": url, "key": "contents",
-                "previous_page_url": None, "next_page_url": None}
+        size, page = int(request.query.get("PageSize", "50")), int(request.query.get("Page", "0"))
+        found = list(self.ledger.books.templates.values())
+
+        def url(number: int) -> str:
+            return f"{request.base_url}/v1/Content?PageSize={size}&Page={number}"
+
+        meta = {"page": page, "page_size": size, "first_page_url": url(0), "url": url(page), "key": "contents",
+                "previous_page_url": url(page - 1) if page else None,
+                "next_page_url": url(page + 1) if len(found) > (page + 1) * size else None}
+        rows = [shapes.content(self.account, t, request.base_url) for t in found[page * size:(page + 1) * size]]
         return 200, {"contents": rows, "meta": meta}
 
     def _content(self, request: Request, sid: str) -> Answer:
