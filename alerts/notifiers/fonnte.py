@@ -20,6 +20,7 @@ REPEATS = 900.0  # seconds: Fonnte repeats a webhook each minute, 15 times at mo
 INDONESIA = "62"
 
 _GROUP = re.compile(r"[0-9-]{5,40}@g\.us")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{16,}")
 _DIGITS = re.compile(r"[1-9][0-9]{6,14}")
 _VARIABLE = re.compile(r"\{(name|var[0-9]+)\}", re.IGNORECASE)
 _PLACEHOLDERS = {"non-text message", "non-button message"}  # in place of a text that there is not (unverified)
@@ -40,8 +41,12 @@ class Fonnte(msgspec.Struct, frozen=True, kw_only=True):
     base_url: str = "https://api.fonnte.com"
     country_code: str = INDONESIA
     timeout: Seconds = 10.0
+    hook_secret: Secret | None = None  # the end of the webhook's address: /hooks/fonnte/SECRET
 
     def __post_init__(self) -> None:
+        if self.hook_secret is not None and not _SECRET.fullmatch(self.hook_secret.reveal()):
+            raise ValueError("hook_secret must be 16 letters and digits or more, for it alone tells Fonnte from a "
+                             "stranger: openssl rand -hex 16")
         if flaw := posting.flaw(self.base_url):
             raise ValueError(f"base_url {flaw}")
         if not re.fullmatch(r"[1-9][0-9]{0,2}", self.country_code):

@@ -375,4 +375,5 @@ def test_the_pages_ship_with_the_package() -> None:
                "print(sorted(p.name for p in r.files('agent').joinpath('pages').iterdir()))")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True,
                           cwd=Path(__file__).parents[2])
-    assert done.stdout == "['base.html', 'error.html', 'incident.html', 'overview.html', 'style.css']\n"
+    assert done.stdout == ("['base.html', 'error.html', 'incident.html', 'link.html', 'notice.html', 'overview.html', "
+                           "'style.css']\n")
