@@ -13,12 +13,12 @@ import msgspec
 
 from alerts.notification import Busy, Uncertain
 
-LARGEST = 65536  # bytes of an answer that are read: what we ask for is short, and a captive portal's page is not
+LARGEST = 65536  # bytes after which no more of an answer is read: ours are short, a captive portal's page is not
 LONGEST_WAIT = 3600.0  # seconds: a senseless Retry-After must not silence a channel for a day
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server said. `headers` by lower-case name; `body` is as much as came, at most 64 KiB."""
+    """What a server said. `headers` by lower-case name; `body` is as much as came, of a long one the beginning."""
 
     status: int
     headers: dict[str, str]
@@ -93,8 +93,8 @@ def _body(chunks: Iterator[bytes], timeout: float) -> bytes:
     body, deadline = b"", time.monotonic() + timeout  # a byte every nine seconds would hold the channel for ever
     try:
         for chunk in chunks:
-            body += chunk[:LARGEST - len(body)]
-            if len(body) >= LARGEST or time.monotonic() > deadline:
+            body += chunk
+            if len(body) > LARGEST or time.monotonic() > deadline:
                 break
     except httpx.RequestError:  # cut, silent, or badly packed; what came before counts
         return body

@@ -7,6 +7,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ SECTION = Section(code="K7M", mark="K7M-3", severity="critical", reason="opened"
 LETTER = Letter(mark="K7M-3", to="", name="Budi", language="id", severity="critical", created=1_770_000_000.25,
                 stale_at=1_770_021_600.0, subject="[Jaga KRITIS] K7M Disk", sections=(SECTION,),
                 footer="Toko · server-1")
-DOCUMENT = {
+DOCUMENT: dict[str, Any] = {
     "version": 1, "mark": "K7M-3", "severity": "critical", "contact": "Budi", "language": "id",
     "created": "2026-02-02T02:40:00.250000Z", "stale": "2026-02-02T08:40:00Z", "subject": "[Jaga KRITIS] K7M Disk",
     "sections": [{
@@ -70,11 +71,12 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response_only(self.server.status)  # a Date only where the test gives one
         for name, value in self.server.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(self.server.body) + (self.server.fault == "truncated") * 9))
+        missing = 999 if self.server.fault in ("truncated", "dribble") else 0
+        self.send_header("Content-Length", str(len(self.server.body) + missing))
         self.end_headers()
         self.wfile.write(self.server.body)
-        if self.server.fault == "dribble":
-            self.server.closing.wait(60)
+        while self.server.fault == "dribble" and not self.server.closing.wait(0.1):
+            self.wfile.write(b".")
 
 
 @pytest.fixture(name="there")
@@ -94,6 +96,13 @@ def secret(text: str) -> Secret:
 
 def test_the_document_holds_all_of_the_letter_made_safe() -> None:
     assert json.loads(document(LETTER)) == DOCUMENT
+
+
+def test_the_page_shows_the_document_as_it_is() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text()
+    shown = json.loads(page.partition("```json\n")[2].partition("```")[0])
+    assert (shown.keys(), shown["version"]) == (DOCUMENT.keys(), DOCUMENT["version"])
+    assert [section.keys() for section in shown["sections"]] == [DOCUMENT["sections"][0].keys()]
 
 
 def test_a_letter_is_posted_once_and_signed_over_time_and_body(there: Receiver) -> None:
@@ -142,7 +151,8 @@ def test_what_happens_to_the_body_of_a_yes_changes_nothing(there: Receiver, faul
 
 
 @pytest.mark.parametrize(("status", "headers", "outcome", "retry_after"), [
-    (429, {"Retry-After": "0"}, Busy, None), (429, {"Retry-After": "7"}, Busy, 7.0), (503, {"Retry-After": " 9 "}, Busy, 9.0),
+    (429, {"Retry-After": "0"}, Busy, None), (429, {"Retry-After": "7"}, Busy, 7.0),
+    (503, {"Retry-After": " 9 "}, Busy, 9.0),
     (503, {"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, Busy, 30.0),
     (503, {"Retry-After": "Wed, 21 Oct 2020 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, Busy, None),
     (503, {"Retry-After": "Wed, 21 Oct 2026 07:28:30 -0000"}, Busy, None), (503, {"Retry-After": "-3"}, Busy, None),
