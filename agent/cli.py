@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -216,6 +217,29 @@ def notify_test(contact: str, path: Path | None, as_json: bool) -> None:
 
 def _arrived(result: Mapping[str, Any]) -> bool:
     return bool(result["proof"]) and result["state"] != "failed"
+
+
+@group.command()
+@click.option("--at", "at", default="", metavar="WHEN", help='Local time, such as "2026-12-24 08:00" or "Mon 08:00".')
+@_configured
+@_as_json
+def oncall(at: str, path: Path | None, as_json: bool) -> None:
+    """Who is on duty now or at a time, until when, and who comes next.
+
+    --json prints at, zone, on_duty and upcoming (person, display, since, until, why: alone, rotation or override) and
+    overrides that are not over. Times are unix seconds.
+    """
+    from agent import oncall as duty
+
+    config, now = _load(path), time.time()
+    try:
+        moment = duty.when(at, ZoneInfo(config.policy.zone), now) if at else now
+    except ValueError as error:
+        raise click.BadParameter(f"{at!r} {error}", param_hint="--at") from error
+    if as_json:
+        _print_json(duty.as_plain(config.policy, moment))
+    else:
+        duty.tell(config, moment, now)
 
 
 @group.command()

@@ -90,6 +90,9 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     all_good: str
     some_bad: str
     needs_history: str
+    duty_until: str
+    duty_always: str
+    duty_whys: dict[str, str]  # by Turn.why
 
     # a rule's condition
     conditions: dict[str, str]  # by kind
@@ -152,7 +155,7 @@ ID = Wording(
         "what": "Kejadian", "who": "Oleh", "detail": "Keterangan", "value": "Nilai", "limit": "Batas", "to": "Kepada",
         "channel": "Kanal", "proof": "Bukti", "rule": "Aturan", "metric": "Metrik", "condition": "Bila", "sop": "SOP",
         "verdict": "Penilaian", "evidence": "Bukti", "id": "Id", "matchers": "Yang didiamkan", "until": "Sampai",
-        "why": "Sebab",
+        "why": "Sebab", "begins": "Mulai",
     },
     no_page="Halaman ini tidak ada.",
     no_incident="Tidak ada gangguan dengan kode {code}.",
@@ -190,6 +193,9 @@ ID = Wording(
     all_good="Semua baik.",
     some_bad="{count} masalah ditemukan.",
     needs_history="perlu riwayat",
+    duty_until="Yang berjaga: {who}, sampai {until}.",
+    duty_always="Yang berjaga: {who}. Tidak ada pergantian.",
+    duty_whys={"alone": "tetap", "rotation": "giliran", "override": "pengganti"},
     conditions={
         "above": "di atas {threshold}", "below": "di bawah {threshold}",
         "increase": "naik lebih dari {threshold} dalam {window}",
@@ -255,7 +261,7 @@ EN = Wording(
         "what": "Event", "who": "By", "detail": "Detail", "value": "Value", "limit": "Limit", "to": "To",
         "channel": "Channel", "proof": "Proof", "rule": "Rule", "metric": "Metric", "condition": "When", "sop": "SOP",
         "verdict": "Verdict", "evidence": "Evidence", "id": "Id", "matchers": "What is silent", "until": "Until",
-        "why": "Why",
+        "why": "Why", "begins": "From",
     },
     no_page="There is no such page.",
     no_incident="There is no problem with the code {code}.",
@@ -293,6 +299,9 @@ EN = Wording(
     all_good="All good.",
     some_bad="Problems found: {count}.",
     needs_history="needs history",
+    duty_until="On call: {who}, until {until}.",
+    duty_always="On call: {who}. Nobody takes over.",
+    duty_whys={"alone": "always", "rotation": "turn", "override": "override"},
     conditions={
         "above": "above {threshold}", "below": "below {threshold}",
         "increase": "grows by more than {threshold} within {window}",
