@@ -300,6 +300,8 @@ def test_a_state_that_is_not_understood_is_not_taken_for_connected(fixed: HTTPSe
     ({"country_code": "+62"}, "country_code must be"), ({"country_code": ""}, "country_code must be"),
     ({"hook_secret": Secret("a test", lambda: "short")}, "hook_secret must be 16"),
     ({"hook_secret": Secret("a test", lambda: "0123456789abcdef/")}, "hook_secret must be 16"),
+    ({"hook_secret": Secret("a test", lambda: "fifteen-letters")}, "hook_secret must be 16"),
+    ({"hook_secret": Secret("a test", lambda: "sixteen/letters/x")}, "hook_secret must be 16"),
     ({"timeout": 0.0}, "timeout must be more than 0")])
 def test_a_wrong_option_stops_the_start(options: dict[str, Any], says: str) -> None:
     with pytest.raises(ValueError, match=says) as caught:
