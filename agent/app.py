@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from agent import VERSION, selfcheck
+from agent import VERSION, links, selfcheck
 from agent.board import Board, CollectorState
 from agent.clock import Clock, JumpDetector
 from agent.config import Config, ConfigError, load
 from agent.control import Control
 from agent.logs import get_logger
 from agent.metrics import Deeds, Exposition
+from agent.public import PublicSite, link_key
 from agent.runner import Runner
 from agent.scheduling import Schedule
 from agent.sdnotify import Systemd
@@ -30,6 +31,7 @@ from alerts.judgement import RuleBook
 from alerts.ledger import StoreError
 from alerts.notification import Answer, Letter, Notification, Proof, Reply, Status
 from alerts.outbox import Channel
+from alerts.policy import Contact
 from alerts.words import compose
 
 BEAT = 5.0  # seconds between two rounds of the desk's clock
@@ -69,6 +71,8 @@ class App:
         self.exposition = Exposition(self.board.snapshot, lambda: self.config.metrics, lambda: self.desk.view.open,
                                      self.deeds, version=VERSION, started=self.clock.now())
         self.site = Site(self)
+        self.link_key = link_key(self.config.state) if self.config.web.public else b""
+        self.public = PublicSite(self) if self.config.web.public else None
         self._systemd = Systemd()
 
     # --- living --------------------------------------------------------------------------------------------------
@@ -89,6 +93,8 @@ class App:
         self._open_channels({})
         self.schedule.start(self._runners())
         self.site.start()
+        if self.public is not None:
+            self.public.start()
         self.control.start(verbs(self))
         threading.Thread(target=self._beat, name="desk-clock", daemon=True).start()
         self._systemd.ready()
@@ -100,6 +106,8 @@ class App:
         self._systemd.stopping()
         self._stopping.set()
         self.schedule.stop()
+        if self.public is not None:
+            self.public.stop()
         for channel in self.channels.values():
             channel.stop()
         until = time.monotonic() + FAREWELL
@@ -123,6 +131,7 @@ class App:
 
     def _adopt(self, config: Config) -> None:
         fixed = [name for name, old, new in (("[web] listen", self.config.web.listen, config.web.listen),
+                                             ("[web] public", self.config.web.public, config.web.public),
                                              ("state folder", self.config.state, config.state)) if old != new]
         if fixed:
             log.warning("needs_restart", settings=fixed)
@@ -217,7 +226,19 @@ class App:
 
     def _two_way(self, notifier: Any) -> bool:
         """Does an answer by this channel reach us: by asking, or because the vendor can call us?"""
-        return hasattr(notifier, "replies")
+        called = self.public is not None and getattr(notifier, "hook_secret", None) is not None
+        return called or hasattr(notifier, "replies")
+
+    def _links(self, contact: Contact, notifier: Any, notifications: Sequence[Notification],
+               now: float) -> dict[str, str]:
+        """For whom a mail reaches: it cannot be answered, but a link in it can be opened. By no other way, for a link
+        is a key, and the journal or somebody's webhook would keep it; and to no shared mailbox, for a deed has one
+        doer."""
+        if self.public is None or not self.config.web.public or notifier.address != "email" or contact.shared:
+            return {}
+        door = f"{self.config.web.origin}/a/"
+        return {n.code: door + links.make(self.link_key, n.code, n.incident.opened, contact.name, now)
+                for n in notifications}
 
     def _compose(self, notifications: Sequence[Notification], contact: str, channel: str, *, now: float,
                  window_open: bool, stale: int, from_memory: bool) -> Letter | None:
@@ -229,7 +250,8 @@ class App:
             [self._with_evidence(notification) for notification in notifications], rules=config.rules,
             to=person.addresses.get(notifier.address, ""), name=person.display, language=person.language,
             site=config.agent.site, agent=config.agent.name, zone=ZoneInfo(config.agent.timezone), now=now,
-            technician=person.technician, two_way=self._two_way(notifier), window_open=window_open, stale=stale,
+            technician=person.technician, two_way=self._two_way(notifier),
+            links=self._links(person, notifier, notifications, now), window_open=window_open, stale=stale,
             from_memory=from_memory,
         )
 

@@ -69,10 +69,14 @@ class Hooks:
         from alerts.notifiers.fonnte import parse_incoming
 
         try:
-            reply = parse_incoming(msgspec.json.decode(body, type=dict[str, Any]), self._ears.clock.now())
-        except ValueError as error:  # msgspec's own are such too
-            self._turns.say("hook", "junk", str(error), door="fonnte")
+            payload = msgspec.json.decode(body, type=dict[str, Any])
+        except ValueError:  # cut off on its way, perhaps: Fonnte sends again what is not answered by 200
             return JUNK
+        try:
+            reply = parse_incoming(payload, self._ears.clock.now())
+        except ValueError as error:  # a sixteenth time it would say no more
+            self._turns.say("hook", "junk", str(error), door="fonnte")
+            return TAKEN
         self._turns.say("hook", door="fonnte")
         if reply is not None:
             self._ears.hear(names[0], reply)

@@ -91,7 +91,8 @@ def make(house: PublicHouse) -> Flask:
     def admit() -> None:
         if not turnstile.admits(caller(request.environ), house.clock.awake()):
             abort(429)
-        if request.headers.get("Host", "").lower() not in _hosts(house.config.web.origin):
+        web = house.config.web
+        if not web.public or request.headers.get("Host", "").lower() not in _hosts(web.origin):
             abort(404)
 
     @app.errorhandler(Exception)

@@ -459,10 +459,18 @@ def test_without_the_secret_there_is_no_such_door(house: PublicHouse, client: Fl
     assert (response.status_code, response.data, house.heard) == (404, b"", [])
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b"\xff", b'{"sender": {}}', b"[" * 60000])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'"x"', b"\xff", b"[" * 60000])
 def test_junk_by_fonnte_is_not_heard(house: PublicHouse, client: FlaskClient, body: bytes) -> None:
     response = client.post(f"/hooks/fonnte/{HOOK}", data=body, content_type="application/json", base_url=URL)
     assert (response.status_code, response.data, house.heard) == (400, b"", [])
+
+
+def test_what_fonnte_would_only_say_again_is_taken_and_logged_once(house: PublicHouse, client: FlaskClient) -> None:
+    with capture_logs() as logs:
+        for _ in range(3):
+            response = client.post(f"/hooks/fonnte/{HOOK}", json={"sender": "123@lid", "message": "ok"}, base_url=URL)
+            assert (response.status_code, house.heard) == (200, [])
+    assert [said["event"] for said in logs] == ["hook_failed"]
 
 
 # --- the wall --------------------------------------------------------------------------------------------------------
@@ -487,6 +495,13 @@ def test_only_our_address_outside_is_answered(house: PublicHouse, client: FlaskC
     house.sick()
     response = client.get(f"/a/{house.link()}", base_url=URL, headers={"Host": host})
     assert (response.status_code, bool(response.data)) == (status, status == 200)
+
+
+def test_a_door_that_a_reload_took_out_is_shut_at_once(house: PublicHouse, client: FlaskClient) -> None:
+    house.sick()
+    house.use(web=Web())
+    assert look(client, house.link(), 404) == ""
+    assert client.get("/", base_url=URL, headers={"Host": ""}).status_code == 404
 
 
 def test_a_large_request_is_not_read(house: PublicHouse, client: FlaskClient) -> None:
