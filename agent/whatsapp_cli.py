@@ -2,10 +2,9 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import msgspec
 
 if TYPE_CHECKING:
     from alerts.notifiers.twilio import Twilio
@@ -51,7 +50,7 @@ def templates(submits: bool, asks: bool, name: str, path: Path | None, as_json: 
     sys.exit(0 if all(map(_fine, places.values())) else cli.PROBLEM)
 
 
-class _Words(msgspec.Struct, frozen=True, kw_only=True):
+class _Words(NamedTuple):  # without msgspec, for `jaga --version` loads this module
     columns: dict[str, str]
     differs: str
     just_submitted: str

@@ -342,7 +342,7 @@ def test_the_reference_runs_unchanged_and_tells_every_option() -> None:
     keys = set(re.findall(r"^#?([a-z_]+) = ", text, re.MULTILINE)) | {"escalation", "override"}
     structs = [AgentConfig, Web, Store, _Person, _Duty, _Group, Step, Hours, Maintenance, Override,
                *(plugins.collectors()[name].cls for name in ("resources", "disk", "services")),
-               *(plugins.notifiers()[name].cls for name in ("console", "email", "twilio"))]
+               *(plugins.notifiers()[name].cls for name in ("console", "email", "twilio", "voice"))]
     options = {field.encode_name for struct in structs for field in msgspec.structs.fields(struct)}
     options |= {field.name for field in msgspec.structs.fields(Policy)} - set(ELSEWHERE)
     assert (options | set(rulebook.KEYS) | {"every", "timeout", "enabled", "type"}) - keys == set()
@@ -353,7 +353,7 @@ def test_everything_that_the_reference_has_commented_out_is_right_too() -> None:
         Path(name).write_text("x")
     text = re.sub(r"^#(\S)", r"\1", (ROOT / "agent.toml").read_text(), flags=re.MULTILINE)
     read = load(text, {"CREDENTIALS_DIRECTORY": str(Path.cwd())})
-    assert list(read.notifiers) == ["console", "email", "twilio"]
+    assert list(read.notifiers) == ["console", "email", "twilio", "voice"]
     assert list(read.policy.contacts) == ["operator", "budi", "grup"]
     assert [(step.policy, step.after) for step in read.policy.steps] == [("", 0.0), ("", 900.0), ("database", 0.0)]
     assert "cpu_steal" not in read.rules
