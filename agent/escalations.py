@@ -85,7 +85,11 @@ def _order(rungs: list[Step], reader: Reader) -> None:
             reader.wrong(("escalation", at, "after"), " is shorter than the step's before it: put the steps in order")
         elif before and rung.after < before[-1].last:
             reader.wrong(("escalation", at, "after"), " comes before the step before it has told for the last time "
-                                                      f"({before[-1].last:g}s): make it longer, or repeat less")
+                                                      f"({_minutes(before[-1].last)}): make it longer, or repeat less")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:g}m" if seconds % 60 == 0 else f"{seconds:g}s"
 
 
 def _groups(rungs: list[Step], named: Mapping[str, Any], reader: Reader) -> None:

@@ -427,8 +427,8 @@ def test_on_a_terminal_a_table_is_drawn_and_markup_in_it_is_text(daemon: FakeHou
 
 
 def test_every_command_of_the_design_is_there_and_explains_itself() -> None:
-    assert sorted(cli.group.commands) == ["ack", "check", "config", "forget", "incidents", "notify-test", "rules",
-                                          "run", "unack", "whatsapp"]
+    assert sorted(cli.group.commands) == ["ack", "check", "config", "forget", "incidents", "notify-test", "oncall",
+                                          "rules", "run", "silence", "silences", "unack", "whatsapp"]
     alone = [getattr(each, "commands", {"": each}) for each in cli.group.commands.values()]  # a group's own commands
     for command in (command for each in alone for command in each.values()):
         assert {"--config"} <= {option for each in command.params for option in each.opts}
