@@ -12,8 +12,8 @@ import pytest
 from agent import config as configuration
 from agent import plugins, rulebook, source
 from agent.config import AgentConfig, Config, ConfigError, Store, Web
-from agent.effective import effective, write
 from agent.duty import _Duty
+from agent.effective import effective, write
 from agent.escalations import _Group
 from agent.people import ELSEWHERE, _Person
 from alerts.policy import Contact, Policy, Step
