@@ -51,8 +51,8 @@ SCHEMA = (
     """,
 )
 
-# Two threads that are the first to decode the same Struct crash the process (msgspec 0.22 shows one of them the type
-# half built); a decoder made here, while only one thread imports, has its type built for good.
+# Two threads that are the first to read the same Struct crash the process (msgspec 0.22 shows one of them the type half
+# built); a decoder made here, while only one thread imports, has its type built for good.
 DECODERS = [msgspec.json.Decoder(kind) for kind in (Incident, Message, Notification, Silence, Trace)]
 
 T = TypeVar("T")
@@ -237,11 +237,11 @@ class Store:
                             (now - RECUR_WITHIN,))
         codes = self._read("SELECT code FROM incidents WHERE closed IS NULL OR closed > ?", (now - REUSE_AFTER,))
         return Remembered(
-            incidents=tuple(msgspec.json.decode(body, type=Incident) for (body,) in bodies),
+            incidents=tuple(_unpack(body, Incident) for (body,) in bodies),
             codes=frozenset(code for (code,) in codes),
-            silences=tuple(msgspec.json.decode(body, type=Silence) for (body,) in self._read(
+            silences=tuple(_unpack(body, Silence) for (body,) in self._read(
                 "SELECT body FROM silences WHERE ends > ?", (now,))),
-            traces={key: msgspec.json.decode(body, type=Trace) for key, body in
+            traces={key: _unpack(body, Trace) for key, body in
                     self._read("SELECT key, body FROM traces")},
             meta=dict(self._read("SELECT key, value FROM meta")),
         )
@@ -249,7 +249,7 @@ class Store:
     def memory_of(self, collector: str) -> dict[str, Any]:
         """What the collector left behind with its last committed observation."""
         rows = self._read("SELECT body FROM memories WHERE collector = ?", (collector,))
-        return msgspec.json.decode(rows[0][0], type=dict[str, Any]) if rows else {}
+        return _unpack(rows[0][0], dict[str, Any]) if rows else {}
 
     # --- the outbox's side -----------------------------------------------------------------------------------------
 
@@ -260,7 +260,7 @@ class Store:
             return []
         rows = self._read("SELECT body FROM notifications WHERE state = 'queued' AND channel = ? AND contact = ?"
                           " ORDER BY id LIMIT ?", (channel, first[0][0], limit))
-        return [msgspec.json.decode(body, type=Notification) for (body,) in rows]
+        return [_unpack(body, Notification) for (body,) in rows]
 
     def next_ripe(self, channel: str) -> float | None:
         """When the next batch window of that channel ends."""
@@ -320,11 +320,11 @@ class Store:
     def _live(db: sqlite3.Connection, channel: str | None) -> list[Message]:
         rows = db.execute("SELECT body FROM messages WHERE state IN ('sending', 'uncertain', 'accepted')"
                           " AND (?1 IS NULL OR channel = ?1) ORDER BY id", (channel,))
-        return [msgspec.json.decode(body, type=Message) for (body,) in rows.fetchall()]
+        return [_unpack(body, Message) for (body,) in rows.fetchall()]
 
     def notifications_of(self, message: Message) -> list[Notification]:
         rows = self._read("SELECT body FROM notifications WHERE message = ? ORDER BY id", (message.id,))
-        return [msgspec.json.decode(body, type=Notification) for (body,) in rows]
+        return [_unpack(body, Notification) for (body,) in rows]
 
     def late(self, channel: str, created_before: Mapping[str, float], unproved: bool) -> list[Notification]:
         late: list[Notification] = []
@@ -334,7 +334,7 @@ class Store:
                 " WHERE n.channel = ? AND n.severity = ? AND n.created <= ? AND n.passed_on = 0"
                 " AND (n.state IN ('queued', 'claimed') OR ? AND m.state = 'accepted' AND m.proof < ?) ORDER BY n.id",
                 (channel, severity, before, unproved, int(Proof.DELIVERED)))
-            late += [msgspec.json.decode(body, type=Notification) for (body,) in rows]
+            late += [_unpack(body, Notification) for (body,) in rows]
         return late
 
     def drop_stale(self, channel: str, now: float) -> list[Notification]:
@@ -346,7 +346,7 @@ class Store:
 
         if rows:
             self._write("drop stale", work)
-        return [msgspec.json.decode(body, type=Notification) for _, body in rows]
+        return [_unpack(body, Notification) for _, body in rows]
 
     def stale_unsaid(self, contact: str) -> int:
         rows = self._read("SELECT count(*) FROM notifications WHERE state = 'stale' AND contact = ?", (contact,))
@@ -369,7 +369,7 @@ class Store:
 
     def message_of(self, channel: str, provider_id: str) -> Message | None:
         rows = self._read("SELECT body FROM messages WHERE provider_id = ? AND channel = ?", (provider_id, channel))
-        return msgspec.json.decode(rows[0][0], type=Message) if rows else None
+        return _unpack(rows[0][0], Message) if rows else None
 
     def codes_of(self, channel: str, provider_id: str) -> list[str]:
         return [code for (code,) in self._read(
@@ -389,7 +389,7 @@ class Store:
         """The last finished message to each person by each channel, of those claimed since then."""
         rows = self._read("SELECT body, max(id) FROM messages WHERE claimed >= ? AND state IN"
                           " ('failed', 'accepted', 'done') GROUP BY channel, contact", (since,))
-        return [msgspec.json.decode(body, type=Message) for body, _ in rows]
+        return [_unpack(body, Message) for body, _ in rows]
 
     def history(self, code: str) -> list[Entry]:
         rows = self._read("SELECT code, at, what, who, how, detail FROM history WHERE code = ? ORDER BY id", (code,))
@@ -399,12 +399,12 @@ class Store:
     def incident(self, code: str) -> Incident | None:
         """The newest incident that had that code, open or closed."""
         rows = self._read("SELECT body FROM incidents WHERE code = ? ORDER BY opened DESC LIMIT 1", (code,))
-        return msgspec.json.decode(rows[0][0], type=Incident) if rows else None
+        return _unpack(rows[0][0], Incident) if rows else None
 
     def messages_about(self, code: str) -> list[Message]:
         rows = self._read("SELECT DISTINCT m.body FROM messages m JOIN notifications n ON n.message = m.id"
                           " WHERE n.code = ? ORDER BY m.id", (code,))
-        return [msgspec.json.decode(body, type=Message) for (body,) in rows]
+        return [_unpack(body, Message) for (body,) in rows]
 
     def prune(self, now: float, messages: float, incidents: float) -> None:
         """Drop message texts and numbers older than `messages` seconds, incidents closed longer than `incidents`."""
@@ -443,9 +443,15 @@ class Store:
         return self._write("forget", work)
 
     def all_incidents(self) -> list[Incident]:
-        return [msgspec.json.decode(body, type=Incident) for (body,) in
+        return [_unpack(body, Incident) for (body,) in
                 self._read("SELECT body FROM incidents ORDER BY opened")]
 
 
 def _pack(value: Any) -> bytes:
-    return msgspec.json.encode(value)
+    """As JSON; not by msgspec, which writes infinity ("never full") as null, and no number reads that back."""
+    plain = msgspec.to_builtins(value, str_keys=True)
+    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _unpack(body: bytes, kind: type[T]) -> T:
+    return msgspec.convert(json.loads(body), kind, str_keys=True)

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -46,6 +47,20 @@ def test_everything_of_a_change_comes_back(tmp_path: Path) -> None:
     assert store.memory_of("disk") == {"offset": 7}
     assert store.memory_of("other") == {}
     assert store.history("A3B") == [Entry(code="A3B", at=NOW, what="opened")]
+
+
+def test_never_is_a_number_that_comes_back(tmp_path: Path) -> None:
+    never = Finding(rule="disk_full_soon", labels=(("mount", "/"),), state="good", value=inf)
+    over = Incident(code="A3B", key=never.key, opened=NOW, members={never.key: never}, severity="warning", closed=NOW)
+    told = msgspec.structs.replace(word(), incident=over)
+    trace = Trace(rule="disk_full_soon", labels=never.labels, collector="disk", samples=((NOW, -inf),), value=inf)
+    Store(tmp_path / "jaga.db").commit(Changes(
+        incidents={"A3B": over}, notifications=[told], traces={trace.key: trace}, memories={"disk": {"until": inf}}))
+    store = Store(tmp_path / "jaga.db")
+    past = store.remembered(NOW)
+    assert (past.incidents, past.traces) == ((over,), {trace.key: trace})
+    assert store.open_batch("chat", NOW, 10) == [told]
+    assert store.memory_of("disk") == {"until": inf}
 
 
 def test_a_change_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:

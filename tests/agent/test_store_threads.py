@@ -7,7 +7,7 @@ import sys
 FIRST_WORDS = """
 import sys, threading
 import msgspec
-import agent.store
+from agent.store import _unpack
 from alerts.incident import Incident
 from alerts.ledger import Message
 from alerts.notification import Notification
@@ -20,7 +20,7 @@ start = threading.Barrier(6)
 
 def read():
     start.wait()
-    if msgspec.json.decode(body, type=Notification) != spoken:
+    if _unpack(body, Notification) != spoken:
         wrong.append(spoken)
 
 sys.setswitchinterval(1e-6)
