@@ -11,6 +11,8 @@ from waitress import wasyncore
 
 from agent.control import Occupied
 
+IDLE = 15  # seconds that a listener sleeps at most; a request wakes it. Waitress's own 1 was a third of our work at rest
+
 
 def headers(style: str, form: str, referrer: str) -> dict[str, str]:
     """What keeps a page to itself; `style` and `form` are sources of the policy, such as "'self'"."""
@@ -50,7 +52,7 @@ class Listener:
             raise Occupied(f"{setting}: {why}: stop what listens there (ss -ltnp 'sport = :{port}'), "
                            "or choose another port") from error
         self._waitress: Any = waitress.create_server(app, map=self._sockets, sockets=[listener], ident=None,
-                                                     **adjustments)
+                                                     asyncore_loop_timeout=IDLE, **adjustments)
         self._thread = threading.Thread(target=self._waitress.run, name=name, daemon=True)
 
     @property
