@@ -11,7 +11,7 @@ from waitress import wasyncore
 
 from agent.control import Occupied
 
-IDLE = 15  # seconds that a listener sleeps at most; a request wakes it. Waitress's own 1 was a third of our work at rest
+IDLE = 15  # seconds that a listener sleeps at most; what comes in wakes it. At waitress's own 1, it cost most at rest
 
 
 def headers(style: str, form: str, referrer: str) -> dict[str, str]:
