@@ -2,7 +2,7 @@
 
 PY := .venv/bin/python
 
-.PHONY: run test check lock wheels clean
+.PHONY: run test check bench lock wheels clean
 
 run: .venv/.runtime
 	exec .venv/bin/jaga run --config agent.toml
@@ -16,6 +16,10 @@ check: .venv/.development
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	.venv/bin/lint-imports --no-cache
+
+# About twelve minutes. Wants the Debian packages dbus-daemon and prometheus-node-exporter; writes docs/footprint.md.
+bench: .venv/.development
+	$(PY) benchmarks/footprint.py
 
 # `make lock UPGRADE=--upgrade` takes newer versions; without it only what pyproject.toml asks for changes.
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras \
