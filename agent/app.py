@@ -67,7 +67,7 @@ class App:
         self.dialogue = Dialogue(
             self.desk, self.store, lambda: self.config.policy, lambda: ZoneInfo(self.config.agent.timezone),
             lambda: {name: notifier.address for name, notifier in self.config.notifiers.items()},
-            lambda contact, row, channel, now: Answer(phrase="nothing_to_sign"), self.deeds.replied)
+            lambda contact, rows, who, channel, now: Answer(phrase="nothing_to_sign"), self.deeds.replied)
         self.exposition = Exposition(self.board.snapshot, lambda: self.config.metrics, lambda: self.desk.view.open,
                                      self.deeds, version=VERSION, started=self.clock.now())
         self.site = Site(self)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from alerts.codes import REUSE_AFTER
+from alerts.digest import Signature
 from alerts.incident import Incident
 from alerts.judgement import Trace
 from alerts.ledger import Changes, Entry, Message, Remembered, StoreError
@@ -46,6 +47,9 @@ SCHEMA = (
     CREATE TABLE heard (
       channel TEXT NOT NULL, id TEXT NOT NULL, contact TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (channel, id));
     CREATE INDEX heard_contact ON heard (contact, channel, at);
+    CREATE TABLE signatures (
+      day TEXT NOT NULL, row TEXT NOT NULL, who TEXT NOT NULL, how TEXT NOT NULL, at REAL NOT NULL,
+      PRIMARY KEY (day, row)) WITHOUT ROWID;
     CREATE TABLE traces (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE memories (collector TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     """,
@@ -219,6 +223,8 @@ class Store:
                        [(each.id, each.ends, _pack(each)) for each in changes.silences])
         db.executemany("INSERT OR IGNORE INTO heard VALUES (?, ?, ?, ?)",
                        [(each.channel, each.id, each.contact, each.at) for each in changes.heard])
+        db.executemany("INSERT OR IGNORE INTO signatures VALUES (?, ?, ?, ?, ?)",
+                       [(each.day, each.row, each.who, each.how, each.at) for each in changes.signatures])
 
     def _shift(self, db: sqlite3.Connection, seconds: float) -> None:
         db.execute("UPDATE notifications SET not_before = not_before + ?1, stale_at = stale_at + ?1"
@@ -367,6 +373,14 @@ class Store:
                                       (channel, contact))[0][0]
         return at
 
+    def meta(self, key: str) -> str:
+        rows = self._read("SELECT value FROM meta WHERE key = ?", (key,))
+        return str(rows[0][0]) if rows else ""
+
+    def signatures(self, day: str) -> list[Signature]:
+        rows = self._read("SELECT day, row, who, how, at FROM signatures WHERE day = ? ORDER BY at", (day,))
+        return [Signature(day=d, row=row, who=who, how=how, at=at) for d, row, who, how, at in rows]
+
     def message_of(self, channel: str, provider_id: str) -> Message | None:
         rows = self._read("SELECT body FROM messages WHERE provider_id = ? AND channel = ?", (provider_id, channel))
         return _unpack(rows[0][0], Message) if rows else None
@@ -416,6 +430,7 @@ class Store:
             db.execute("DELETE FROM heard WHERE at < ?", (now - messages,))
             db.execute("DELETE FROM silences WHERE ends < ?", (now - incidents,))
             db.execute("DELETE FROM incidents WHERE closed < ?", (now - incidents,))
+            db.execute("DELETE FROM signatures WHERE at < ?", (now - incidents,))
             db.execute("DELETE FROM history WHERE at < ? AND code NOT IN (SELECT code FROM incidents)",
                        (now - incidents,))
 
@@ -434,6 +449,7 @@ class Store:
             touched += db.execute("DELETE FROM heard WHERE contact = ?", (contact,)).rowcount
             for name in names:
                 touched += db.execute("UPDATE history SET who = '-' WHERE who = ?", (name,)).rowcount
+                touched += db.execute("UPDATE signatures SET who = '-' WHERE who = ?", (name,)).rowcount
                 touched += db.execute("UPDATE history SET detail = '' WHERE instr(detail, ?)", (name,)).rowcount
             for incident in incidents:
                 touched += db.execute("UPDATE incidents SET body = ? WHERE code = ? AND opened = ?",

@@ -22,6 +22,10 @@ ID = {
     "help": "Balas: ok KODE (saya tangani) · tidak bisa KODE (teruskan) · status · siapa (yang berjaga) · "
             "diam KODE 2j · lanjut KODE (lepas) · eskalasi KODE · selesai KODE",
     "signed": "Tercatat: {row}, oleh {who}.",
+    "signed_left": "Tercatat: {row}, oleh {who}. Masih perlu: {left}.",
+    "signed_before": "Sudah tercatat: {row}, oleh {who}.",
+    "unknown_row": "Baris {row} tidak ada di daftar pagi. Yang perlu ditandatangani: {left}.",
+    "name_needed_to_sign": "HP ini dipakai bersama: tulis juga nama Anda, misalnya: {row} ok {name}",
     "nothing_to_sign": "Tidak ada yang perlu ditandatangani sekarang.",
     "duty_begins": "Giliran jaga: mulai sekarang Anda. {open}",
     "duty_begins_until": "Giliran jaga: mulai sekarang Anda (sampai {until}). {open}",
@@ -53,6 +57,10 @@ EN = {
     "help": "Reply: ok CODE (I have it) · cannot CODE (pass it on) · status · who (is on call) · silence CODE 2h · "
             "continue CODE (give back) · escalate CODE · done CODE",
     "signed": "Noted: {row}, by {who}.",
+    "signed_left": "Noted: {row}, by {who}. Still to be signed: {left}.",
+    "signed_before": "Noted already: {row}, by {who}.",
+    "unknown_row": "There is no row {row} in the morning list. To be signed: {left}.",
+    "name_needed_to_sign": "Several people use this phone: write your name too, such as: {row} ok {name}",
     "nothing_to_sign": "Nothing is to be signed now.",
     "duty_begins": "On call: it is your turn from now on. {open}",
     "duty_begins_until": "On call: it is your turn from now on (until {until}). {open}",

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from alerts.codes import new_code
+from alerts.digest import Signature
 from alerts.holding import AFTERMATH, Surroundings, hold
 from alerts.incident import Finding, Incident, Told
 from alerts.judgement import RuleBook, Trace, judge
@@ -190,6 +191,17 @@ class Desk:
                 changes.notifications.append(msgspec.structs.replace(spoken, not_before=now, answer=answer))
             self._commit(changes)
 
+    def post(self, notifications: Sequence[Notification], meta: Mapping[str, str] | None = None,
+             signatures: Sequence[Signature] = ()) -> None:
+        """Queue what is about no incident, numbered like the answers, with whatever must be remembered of it."""
+        with self._lock:
+            changes = Changes(meta=dict(meta or {}), signatures=list(signatures))
+            for notification in notifications:
+                self._answers += 1
+                changes.notifications.append(msgspec.structs.replace(notification, ordinal=self._answers))
+                changes.meta["answers"] = str(self._answers)
+            self._commit(changes)
+
     def explain(self, key: str, text: str, now: float) -> None:
         """Add evidence that was gathered after the incident opened, in time for the message where that is possible."""
         with self._lock:
@@ -251,6 +263,8 @@ class Desk:
                     self._stand_in(incident, notification, another, changes, now)
                 elif incident.closed is None:
                     self._move(incident, Unreached(), changes, now)
+            elif notification.digest is not None:
+                self._digest_elsewhere(notification, changes, now)
             self._commit(changes)
 
     # --- what changes the desk itself ------------------------------------------------------------------------------
@@ -296,6 +310,11 @@ class Desk:
     @property
     def view(self) -> View:
         return self._view
+
+    @property
+    def installed_at(self) -> float:
+        """When the very first start was, unix seconds."""
+        return self._installed_at
 
     @property
     def rules(self) -> RuleBook:
@@ -407,6 +426,17 @@ class Desk:
         changes.notifications.append(
             notify(after, failed.reason, another, self._policy, now, ordinal, failed.who, failed.mark)
         )
+
+    def _digest_elsewhere(self, failed: Notification, changes: Changes, now: float) -> None:
+        """A digest belongs to no incident that would remember who was told, so it remembers that itself."""
+        tried = (*failed.incident.told, Told(failed.contact, failed.channel))
+        another = next_channel(tried, tried[-1], self._policy, self._proofs)
+        if another is not None:
+            self._answers += 1
+            changes.meta["answers"] = str(self._answers)
+            changes.notifications.append(msgspec.structs.replace(
+                failed, ordinal=self._answers, channel=another.channel, created=now, not_before=now,
+                incident=msgspec.structs.replace(failed.incident, told=tried), stands_in_for=failed.mark))
 
     def _deed(self, code: str, event: Event, what: str, who: str, how: str, now: float, note: str) -> Incident:
         with self._lock:

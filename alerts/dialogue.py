@@ -22,7 +22,7 @@ LONGEST_SILENCE = 7 * 86400.0
 
 log = structlog.get_logger()
 
-Sign = Callable[[Contact, str, str, float], Answer]  # contact, row, channel, now
+Sign = Callable[[Contact, str, str, str, float], Answer]  # contact, rows, who did it, channel, now
 Count = Callable[[str, str], None]  # channel, what it was taken for
 
 
@@ -78,7 +78,9 @@ class Dialogue:
             case "help":
                 return Answer(phrase="help")
             case "sign":
-                return self._sign(contact, intent.near, channel, now)
+                if contact.shared and not intent.person:
+                    return Answer(phrase="name_needed_to_sign", values={"row": intent.near, "name": "Budi"})
+                return self._sign(contact, intent.near, intent.person if contact.shared else who, channel, now)
             case "chatter":
                 return None
             case "unclear":

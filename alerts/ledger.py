@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from alerts.digest import Signature
 from alerts.incident import Incident
 from alerts.judgement import Trace
 from alerts.notification import Letter, Notification, Proof
@@ -42,6 +43,7 @@ class Changes(msgspec.Struct, kw_only=True):
     meta: dict[str, str] = {}
     silences: list[Silence] = []  # new, or with another end
     heard: list[Heard] = []
+    signatures: list[Signature] = []
     spoken: set[str] = set()  # marks of notifications that already went out from memory
     passed_on: list[Notification] = []  # did not arrive in time and were handed to another channel, or given up
     shift: float = 0.0  # the wall clock was set by so much: move every time that a queued word waits for
@@ -142,6 +144,15 @@ class Ledger(Protocol):
 
     def codes_of(self, channel: str, provider_id: str) -> Sequence[str]:
         """The incidents that the provider's message was about."""
+
+    def meta(self, key: str) -> str:
+        """What was last committed under that key; "" where nothing was."""
+
+    def signatures(self, day: str) -> Sequence[Signature]:
+        """What people signed on that day."""
+
+    def history(self, code: str) -> Sequence[Entry]:
+        """What happened to the incidents of that code, oldest first."""
 
     def all_incidents(self) -> Sequence[Incident]: ...
 

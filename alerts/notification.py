@@ -10,10 +10,11 @@ from typing import ClassVar, Literal, Protocol
 
 import msgspec
 
+from alerts.digest import Digest
 from alerts.incident import Incident
 
 Reason = Literal["opened", "worsened", "joined", "escalated", "reminded", "ack_expired", "acked", "unacked",
-                 "recurred", "flapping", "resolved", "test", "answer", "handover"]
+                 "recurred", "flapping", "resolved", "test", "answer", "handover", "digest", "proof"]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     incident: Incident
     who: str = ""  # who acknowledged, where that is the reason
     answer: Answer | None = None  # where that is the reason
+    digest: Digest | None = None  # where that is the reason
     stands_in_for: str = ""  # mark of the message whose channel failed
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from alerts import answers
+from alerts.digest_words import digested
 from alerts.figures import ago
 from alerts.incident import Incident
 from alerts.notification import Answer, Letter, Notification, Section
@@ -18,6 +19,7 @@ from alerts.text import fill, line
 
 CODES_SHOWN = 6
 ANSWER_LINES = 10
+SPOKEN = ("answer", "digest")  # about no one incident: such sections have no code
 _CATCH_UP = {"worsened", "joined", "reminded"}  # after an opening in the same letter they are no news of their own
 
 
@@ -49,7 +51,7 @@ def compose(
     by_code: dict[str, list[Notification]] = {}
     for notification in sorted(notifications, key=lambda n: (n.code, n.ordinal)):
         # Each answer is a section of its own: they share a code, but not what they are about.
-        topic_of = notification.mark if notification.answer else notification.code
+        topic_of = notification.mark if notification.answer or notification.digest else notification.code
         by_code.setdefault(topic_of, []).append(notification)
     batches = sorted(by_code.values(), key=_urgency)
     sections = tuple(_section(batch, reader) for batch in batches)
@@ -93,7 +95,7 @@ def plain(letter: Letter) -> str:
 
 def mark_line(section: Section, words: Phrases) -> str:
     """`Kode K7M-3 (kritis)`; without the severity once that is over."""
-    over = section.reason in ("resolved", "test", "answer")
+    over = section.reason in ("resolved", "test", *SPOKEN)
     severity = "" if over else words.severities.get(section.severity, "").lower()
     return fill(words.mark, {"mark": section.mark}) + (f" ({severity})" if severity else "")
 
@@ -107,6 +109,8 @@ def _section(batch: Sequence[Notification], reader: Reader) -> Section:
     last, words = batch[-1], reader.words
     if last.answer is not None:
         return _answered(last, last.answer, reader)
+    if last.digest is not None:
+        return digested(last, last.digest, reader)
     incident, over = last.incident, last.reason == "resolved"
     reason = batch[0].reason if batch[0].reason == "opened" and last.reason in _CATCH_UP else last.reason
     begin = min(_begin(notification.incident) for notification in batch)
@@ -166,11 +170,14 @@ def _mended(incident: Incident) -> bool:
 
 def _subject(sections: Sequence[Section], incidents: Sequence[Incident], words: Phrases) -> str:
     """One line that stands alone: `[Jaga KRITIS] K7M Disk / terisi 93 %`."""
+    first = sections[0]
+    if all(section.reason in SPOKEN for section in sections):
+        return f"[Jaga] {first.headline}"
+    about = [pair for pair in zip(sections, incidents, strict=True) if pair[0].reason not in SPOKEN]
+    sections, incidents = [section for section, _ in about], [incident for _, incident in about]
+    first = sections[0]
     live = [section for section in sections if section.reason != "resolved"]
     over = [section.code for section in sections if section.reason == "resolved"]
-    first = sections[0]
-    if all(section.reason == "answer" for section in sections):
-        return f"[Jaga] {first.headline}"
     if live:
         worst = max((section.severity for section in live), key=lambda severity: RANK.get(severity, 0))
         tag = words.severities.get(worst, words.severities["warning"])
