@@ -45,6 +45,7 @@ copy = ["email"]
 people = ["budi"]
 [alerts]
 baseline = "0s"
+quiet = {{ from = "00:00", to = "00:00" }}
 batch = "1s"
 remind = {{ critical = "8s" }}
 """
