@@ -15,9 +15,8 @@ from house import House, until
 
 HOUR = 3600
 EVERY = 5.0  # seconds, of the collectors
-URGE = 12.0  # seconds to the next person, and from then on to each reminder
+URGE = 12.0  # seconds to the second step, and from then on to each reminder
 BEAT = 5.0  # seconds between two looks of the desk at its clock
-PACE = 6.0  # seconds between two messages to one person
 SLACK = 4.0  # seconds more, on two cores that others use as well
 
 CONFIGURATION = f"""
@@ -34,8 +33,6 @@ name = "slow"
 [notifiers.console]
 [contacts.budi]
 channels = ["console"]
-[contacts.ani]
-channels = ["console"]
 [oncall]
 people = ["budi"]
 [[escalation]]
@@ -43,7 +40,7 @@ after = "0s"
 to = ["oncall"]
 [[escalation]]
 after = "{URGE:.0f}s"
-to = ["ani"]
+to = ["budi"]
 [alerts]
 baseline = "0s"
 batch = "0s"
@@ -119,8 +116,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
     machine.close()
 
 
-TOLD = [("opened", "budi", "sent"), ("escalated", "ani", "sent"), ("reminded", "budi", "sent"),
-        ("reminded", "ani", "sent")]
+# One person: a pause kept between two messages by the wrong clock would hold the third back for an hour.
+TOLD = [("opened", "budi", "sent"), ("escalated", "budi", "sent"), ("reminded", "budi", "sent")]
 
 
 def told_in_time(machine: Machine, words: int, since: float) -> float:
@@ -145,7 +142,7 @@ def test_an_hour_forward_and_an_hour_back_change_nothing_but_the_clock(machine: 
     machine.set_clock(0)
     until(lambda: machine.jumped(2), 2 * EVERY + SLACK)
     told_in_time(machine, 2, escalated)
-    until(lambda: machine.queued == TOLD, PACE + SLACK)
+    until(lambda: machine.queued == TOLD, SLACK)
     assert [incident["key"].partition("{")[0] for incident in house.incidents] == ["disk_space"]
     assert house.get("/-/ready") == (200, "ready\n")
 

@@ -62,6 +62,9 @@ LIVE_TEXT = """\
 # HELP jaga_notifications_total Notifications by what became of them.
 # TYPE jaga_notifications_total counter
 jaga_notifications_total{notifier="email",outcome="accepted"} 2.0
+# HELP jaga_replies_total What people wrote, by what it was taken for.
+# TYPE jaga_replies_total counter
+jaga_replies_total{meaning="take",notifier="whatsapp"} 1.0
 # HELP jaga_detection_seconds From the event to the message's acceptance.
 # TYPE jaga_detection_seconds histogram
 jaga_detection_seconds_bucket{le="0.25"} 0.0
@@ -105,6 +108,7 @@ def full_scene() -> Scene:
     scene.put("disk", USED(0.93, mount="/"), USED(0.5, mount='/a "b"\\\n', note="not for machines"))
     scene.incidents = [incident("K7M", "critical"), incident("A3B", "warning", True), incident("C4D", "warning", True)]
     scene.deeds.outcome("email", "accepted", 2)
+    scene.deeds.replied("whatsapp", "take")
     scene.deeds.detected(0.75)
     return scene
 
@@ -233,6 +237,8 @@ def test_a_deed_shows_at_the_next_scrape() -> None:
     scene.text()
     scene.deeds.outcome("email", "accepted")
     assert 'jaga_notifications_total{notifier="email",outcome="accepted"} 1.0' in scene.text()
+    scene.deeds.replied("email", "unclear")
+    assert 'jaga_replies_total{meaning="unclear",notifier="email"} 1.0' in scene.text()
     scene.deeds.detected(0.1)
     assert "jaga_detection_seconds_count 1.0" in scene.text()
     assert "jaga_detection_seconds_count 1.0" in scene.text("application/openmetrics-text")
