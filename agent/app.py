@@ -16,6 +16,7 @@ from agent.board import Board, CollectorState
 from agent.clock import Clock, JumpDetector
 from agent.config import Config, ConfigError, load
 from agent.control import Control
+from agent.daily import Daily, Setup
 from agent.logs import get_logger
 from agent.metrics import Deeds, Exposition
 from agent.public import PublicSite, link_key
@@ -27,9 +28,10 @@ from agent.verbs import verbs
 from agent.web import Site
 from alerts.desk import Desk
 from alerts.dialogue import Dialogue
+from alerts.digest import Measured
 from alerts.judgement import RuleBook
 from alerts.ledger import StoreError
-from alerts.notification import Answer, Letter, Notification, Proof, Reply, Status
+from alerts.notification import Letter, Notification, Proof, Reply, Status
 from alerts.outbox import Channel
 from alerts.policy import Contact
 from alerts.words import compose
@@ -64,10 +66,11 @@ class App:
             now=self.clock.now(), booted_at=self.clock.booted_at, emergency=self._emergency, queued=self._queued,
             fingerprints=self._fingerprints(),
         )
+        self.daily = Daily(self.desk, self.store, self._setup, self._measured, self.clock.now())
         self.dialogue = Dialogue(
             self.desk, self.store, lambda: self.config.policy, lambda: ZoneInfo(self.config.agent.timezone),
             lambda: {name: notifier.address for name, notifier in self.config.notifiers.items()},
-            lambda contact, rows, who, channel, now: Answer(phrase="nothing_to_sign"), self.deeds.replied)
+            self.daily.sign, self.deeds.replied)
         self.exposition = Exposition(self.board.snapshot, lambda: self.config.metrics, lambda: self.desk.view.open,
                                      self.deeds, version=VERSION, started=self.clock.now())
         self.site = Site(self)
@@ -147,6 +150,24 @@ class App:
 
     def _proofs(self) -> dict[str, Proof]:
         return {name: notifier.proof for name, notifier in self.config.notifiers.items()}
+
+    def _setup(self) -> Setup:
+        """What the morning, the hand-over and the weekly message go by."""
+        two_way = frozenset(name for name, notifier in self.config.notifiers.items() if self._two_way(notifier))
+        return Setup(policy=self.config.policy, proofs=self._proofs(), two_way=two_way, digest=self.config.digest,
+                     proof=self.config.proof)
+
+    def _measured(self) -> list[Measured]:
+        """The collectors as they stand, for the digest."""
+        states = self.board.snapshot()
+        found = []
+        for each in self.config.collectors:
+            state = states.get(each.name) or CollectorState(each.name, each.every, each.timeout)
+            found.append(Measured(
+                name=each.name, declares=frozenset(each.plugin.metrics), at=state.at,
+                yielded=frozenset(reading.metric for reading in state.readings),
+                lasts=2 * each.every + each.timeout, whole=bool(state.success) and not state.troubles))
+        return found
 
     def _fingerprints(self) -> dict[str, str]:
         """Each collector's options as text. The agent's own readings depend on whom it writes to, and how."""
@@ -283,6 +304,7 @@ class App:
                     checked = steady
                     self._check_self(now)
                 self.desk.tick(now)
+                self.daily.tick(now)
                 if steady - pruned >= PRUNE_EVERY:
                     pruned = steady
                     self.store.prune(now, self.config.store.messages, self.config.store.incidents)
@@ -302,6 +324,7 @@ class App:
             self._jumps += 1
             log.warning("clock_jumped", seconds=round(jump, 1))
             self.desk.shift(jump, self.clock.wall_clock())
+            self.daily.shift(jump)
             self.board.shift(jump)
             self.schedule.shift(jump)
             for channel in self.channels.values():

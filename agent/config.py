@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
-from agent import instances, people, plugins, source
+from agent import instances, people, plugins, routine, source
 from agent.fields import Reader, close
 from agent.instances import Configured
 from agent.plugins import Plugin
@@ -26,7 +26,7 @@ from collectors.quantities import Seconds, Size
 __all__ = ["AgentConfig", "Config", "ConfigError", "Configured", "Problem", "Store", "Web", "load"]
 
 SECTIONS: Final = ("agent", "web", "store", "collectors", "rules", "contacts", "notifiers", "oncall", "escalation",
-                   "escalations", "hours", "maintenance", "alerts")
+                   "escalations", "hours", "maintenance", "alerts", "digest", "proof")
 DAY: Final = 86400.0
 LARGEST_BALLAST: Final = 2**30  # bytes
 LAST_PORT: Final = 65535
@@ -131,6 +131,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     rules: dict[str, Rule]  # in force; those switched off are not here
     notifiers: dict[str, Any]
     policy: Policy
+    digest: routine.Digest
+    proof: routine.Proof
     state: Path  # the folder of the database, the ballast and the socket
     metrics: dict[str, Metric]  # what the configured collectors and the agent itself may report
 
@@ -151,13 +153,15 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     notifiers, channels = _notifiers(top, reader)
     policy = people.policy(top, channels, getattr(agent, "language", "id"),
                            getattr(agent, "timezone", "Asia/Jakarta"), reader)
+    contacts = policy.contacts if policy else {}
+    digest, proof = routine.sections(top, contacts, notifiers, reader)
     problems = _problems(text, reader, shipped)
     if problems or policy is None:
         raise ConfigError(problems)
     metrics = _metrics(each.plugin for each in collectors)
     return Config(path=path, agent=agent, web=web, store=store, collectors=tuple(collectors),
                   rules={name: rule for name, rule in rules.items() if rule.metric in metrics},
-                  notifiers=notifiers, policy=policy, state=_state(env), metrics=metrics)
+                  notifiers=notifiers, policy=policy, digest=digest, proof=proof, state=_state(env), metrics=metrics)
 
 
 def _agent(top: Mapping[str, Any], reader: Reader) -> Any:

@@ -85,6 +85,8 @@ def _sections(config: Config) -> Iterator[list[str]]:
     for window in policy.maintenance:
         yield ["[[maintenance]]", *_fields(window, ("begin", "end") if window.every else ("every", "lasts"))]
     yield ["[alerts]", *_fields(policy, ELSEWHERE)]
+    for name in ("digest", "proof"):
+        yield [f"[{name}]", *_fields(getattr(config, name))]
     yield from _rules(config)
 
 

@@ -46,35 +46,10 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError('weekly needs the day too: write "Fri 15:00"')
 
 
-def digest(top: Mapping[str, Any], contacts: Mapping[str, Contact], reader: Reader) -> Digest:
-    """Read `[digest]`."""
-    read = reader.struct(Digest, reader.table(top.get("digest", {}), ("digest",)), ("digest",))
-    if read is INVALID:
-        return Digest()
-    for at, name in enumerate(read.to):
-        if name not in contacts:
-            reader.wrong(("digest", "to", at), f' names "{name}", who is no contact: {instead(name, contacts)}')
-    known = [row.id for row in checklist()]
-    for at, row in enumerate(read.skip):
-        if row not in known:
-            reader.wrong(("digest", "skip", at), f' names "{row}", which is no row: {instead(row, known)}')
-    return read  # type: ignore[no-any-return]
-
-
-def proof(top: Mapping[str, Any], contacts: Mapping[str, Contact], notifiers: Mapping[str, Any],
-          reader: Reader) -> Proof:
-    """Read `[proof]`. Who is named to answer must have a channel whose answers reach us."""
-    read = reader.struct(Proof, reader.table(top.get("proof", {}), ("proof",)), ("proof",))
-    if read is INVALID:
-        return Proof()
-    for key in ("to", "manager"):
-        _person(getattr(read, key), contacts, reader, ("proof", key))
-    person = contacts.get(read.to)
-    if read.weekly and person is not None and not any(_answers(notifiers.get(name)) for name in person.channels):
-        able = sorted(name for name, notifier in notifiers.items() if _answers(notifier))
-        add = f"give them {' or '.join(able)}" if able else "configure telegram, twilio or fonnte"
-        reader.wrong(("proof", "to"), f' names "{read.to}", whose channels take no answers: {add}')
-    return read  # type: ignore[no-any-return]
+def sections(top: Mapping[str, Any], contacts: Mapping[str, Contact], notifiers: Mapping[str, Any],
+             reader: Reader) -> tuple[Digest, Proof]:
+    """Read `[digest]` and `[proof]`. Where the contacts are mistaken themselves (none are given), no name is blamed."""
+    return _digest(top, contacts, reader), _proof(top, contacts, notifiers, reader)
 
 
 @cache
@@ -89,10 +64,40 @@ def without(checklist: Iterable[Row], skip: Iterable[str]) -> tuple[Row, ...]:
     return tuple(row for row in checklist if row.id not in skip)
 
 
+def _digest(top: Mapping[str, Any], contacts: Mapping[str, Contact], reader: Reader) -> Digest:
+    read = reader.struct(Digest, reader.table(top.get("digest", {}), ("digest",)), ("digest",))
+    if read is INVALID:
+        return Digest()
+    for at, name in enumerate(read.to):
+        if contacts and name not in contacts:
+            reader.wrong(("digest", "to", at), f' names "{name}", who is no contact: {instead(name, contacts)}')
+    known = [row.id for row in checklist()]
+    for at, row in enumerate(read.skip):
+        if row not in known:
+            reader.wrong(("digest", "skip", at), f' names "{row}", which is no row: {instead(row, known)}')
+    return read  # type: ignore[no-any-return]
+
+
+def _proof(top: Mapping[str, Any], contacts: Mapping[str, Contact], notifiers: Mapping[str, Any],
+           reader: Reader) -> Proof:
+    """Who is named to answer must have a channel whose answers reach us."""
+    read = reader.struct(Proof, reader.table(top.get("proof", {}), ("proof",)), ("proof",))
+    if read is INVALID:
+        return Proof()
+    for key in ("to", "manager"):
+        _person(getattr(read, key), contacts, reader, ("proof", key))
+    person = contacts.get(read.to)
+    if read.weekly and person is not None and not any(_answers(notifiers.get(name)) for name in person.channels):
+        able = sorted(name for name, notifier in notifiers.items() if _answers(notifier))
+        add = f"give them {' or '.join(able)}" if able else "configure telegram, twilio or fonnte"
+        reader.wrong(("proof", "to"), f' names "{read.to}", whose channels take no answers: {add}')
+    return read  # type: ignore[no-any-return]
+
+
 def _person(name: str, contacts: Mapping[str, Contact], reader: Reader, where: Where) -> None:
-    if name and name not in contacts:
+    if name and contacts and name not in contacts:
         reader.wrong(where, f' names "{name}", who is no contact: {instead(name, contacts)}')
-    elif name and contacts[name].group:
+    elif name in contacts and contacts[name].group:
         reader.wrong(where, f' names "{name}", a group, which nobody needs to read: name a person')
 
 

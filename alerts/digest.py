@@ -148,7 +148,7 @@ def _judged(row: Row, measured: Iterable[Measured], incidents: Iterable[Incident
     doubts = [_doubt(each, row.fresh, now) for each in watchers]
     if not any(_fitting(each.yielded, row.metrics) for each in watchers):
         doubts.append("never")  # silence is not health
-    doubt = next(filter(None, doubts), "")
+    doubt: Doubt = next(filter(None, doubts), "")
     return Judged(id=row.id, title=row.title, mark="unknown" if doubt else "good", why=doubt)
 
 

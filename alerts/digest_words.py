@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from alerts.digest import Digest, Judged, ToSign
+from alerts.digest import WAITS_FOR_THE_DIGEST, Digest, Judged, ToSign
 from alerts.incident import Incident
 from alerts.notification import Notification, Section
 from alerts.problem import Reader, topic
@@ -32,6 +32,7 @@ ID = {
     "item": "- {code} {about}",
     "acked": "ditangani {who}",
     "over": "sudah selesai",
+    "waits": "ditahan",
     "signed": "✓ {title}: {who}, {at}",
     "unsigned": "Perlu ditandatangani: {titles}",
     "how": "Setelah dicoba, balas: {replies}",
@@ -63,6 +64,7 @@ EN = {
     "item": "- {code} {about}",
     "acked": "{who} has it",
     "over": "over already",
+    "waits": "held back",
     "signed": "✓ {title}: {who}, {at}",
     "unsigned": "To be signed: {titles}",
     "how": "When tried, reply: {replies}",
@@ -117,7 +119,8 @@ def _first_line(watched: Sequence[Judged], reader: Reader, words: _Words) -> str
 
 
 def _row(row: Judged, reader: Reader, words: _Words) -> str:
-    about = f"{_about(row, reader)} ({', '.join(each.code for each in row.about)})" if row.about else ""
+    codes = "; ".join(", ".join(filter(None, (each.code, _note(each, words)))) for each in row.about)
+    about = f"{_about(row, reader)} ({codes})" if row.about else ""
     why = fill(words[row.why], {"about": about}) if row.why else ""
     return fill(words[row.mark], {"sign": SIGNS[row.mark], "title": _title(row, reader), "about": about, "why": why})
 
@@ -127,17 +130,23 @@ def _about(row: Judged, reader: Reader) -> str:
 
 
 def _listed(phrase: str, incidents: Sequence[Incident], reader: Reader, words: _Words) -> list[str]:
-    lines = [fill(words["item"], {"code": each.code, "about": topic(each, True, reader)}) + _note(each, words)
-             for each in incidents[:LISTED]]
+    lines = []
+    for each in incidents[:LISTED]:
+        note = _note(each, words) if phrase == "open" or each.closed is not None else ""
+        item = fill(words["item"], {"code": each.code, "about": topic(each, True, reader)})
+        lines.append(f"{item} ({note})" if note else item)
     if len(incidents) > LISTED:
         lines.append(fill(words["more"], {"count": str(len(incidents) - LISTED)}))
     return [words[phrase], *lines] if lines else []
 
 
 def _note(incident: Incident, words: _Words) -> str:
+    """Who has it, or that nobody was told of it."""
     if incident.closed is not None:
-        return f" ({words['over']})"
-    return f" ({fill(words['acked'], {'who': line(incident.acked_by)})})" if incident.acked_until is not None else ""
+        return words["over"]
+    if incident.acked_until is not None:
+        return fill(words["acked"], {"who": line(incident.acked_by)})
+    return words["waits"] if incident.held_by in WAITS_FOR_THE_DIGEST else ""
 
 
 def _reminder(digest: Digest, reader: Reader, words: _Words) -> _Parts:

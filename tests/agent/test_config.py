@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from agent import config as configuration
-from agent import plugins, rulebook, source
+from agent import plugins, routine, rulebook, source
 from agent.config import AgentConfig, Config, ConfigError, Store, Web
 from agent.duty import _Duty
 from agent.effective import effective, write
@@ -340,7 +340,8 @@ def test_the_reference_runs_unchanged_and_tells_every_option() -> None:
     assert plain.rules == least.rules
     assert msgspec.structs.replace(plain, agent=least.agent) == least  # only the site's name was written
     keys = set(re.findall(r"^#?([a-z_]+) = ", text, re.MULTILINE)) | {"escalation", "override"}
-    structs = [AgentConfig, Web, Store, _Person, _Duty, _Group, Step, Hours, Maintenance, Override,
+    structs = [AgentConfig, Web, Store, routine.Digest, routine.Proof, _Person, _Duty, _Group, Step, Hours,
+               Maintenance, Override,
                *(plugins.collectors()[name].cls for name in ("resources", "disk", "services")),
                *(plugins.notifiers()[name].cls for name in ("console", "email", "twilio", "voice"))]
     options = {field.encode_name for struct in structs for field in msgspec.structs.fields(struct)}

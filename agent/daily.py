@@ -1,0 +1,237 @@
+"""What happens at its hour: the morning digest, its signatures and reminders, the hand-over; each once, come what may.
+
+`tick` belongs to the desk's clock. What was done is remembered in the same commit as the words that were queued for it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+import structlog
+
+from agent import routine
+from alerts import digest, localtime
+from alerts.desk import ANSWERS, Desk
+from alerts.digest import Digest, Measured, Row, Signature
+from alerts.handover import announce
+from alerts.incident import Incident, Told
+from alerts.ledger import Ledger, StoreError
+from alerts.notification import Answer, Notification, Proof
+from alerts.policy import Contact, Policy
+from alerts.roster import order
+from alerts.telling import notify
+
+LATE = 300.0  # seconds after its hour from which a digest says that it is late
+TOO_LATE = 4 * 3600.0  # seconds after which nobody wants the morning's list any more
+SETTLING = 300.0  # seconds after a start that the collectors may take for their first report
+REMIND = 1800.0  # seconds for signing, before the reminder and before the next person
+BOGUS = timedelta(days=2)  # a day that far ahead was remembered from a wrong clock
+DUTY, MORNING = "duty", "morning"  # keys of what is remembered
+
+log = structlog.get_logger()
+
+
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says that matters here. `two_way`: the channels whose answers reach us."""
+
+    policy: Policy
+    proofs: Mapping[str, Proof]
+    two_way: frozenset[str]
+    digest: routine.Digest = routine.Digest()
+    proof: routine.Proof = routine.Proof()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.policy.zone)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return routine.without(routine.checklist(), self.digest.skip)
+
+    def answering(self, name: str) -> str:
+        """The first of somebody's channels by which they can answer; "" where there is none."""
+        person = self.policy.contacts.get(name)
+        return next((channel for channel in (person.channels if person else ()) if channel in self.two_way), "")
+
+    def ways(self, name: str) -> list[Told]:
+        """The first of somebody's channels, and the copies: this is no alarm."""
+        person = self.policy.contacts.get(name)
+        if person is None:
+            return []
+        channels = [channel for channel in person.channels if channel in self.proofs][:1]
+        channels += [channel for channel in person.copy if channel in self.proofs]
+        return [Told(name, channel) for channel in dict.fromkeys(channels)]
+
+
+class Morning(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done today. `stage`: 0 the digest is out, 1 its reader was reminded, 2 there is nobody left to urge."""
+
+    day: str = ""  # "2026-01-05"
+    at: float = 0.0  # when the digest was queued, or its reader reminded; unix seconds
+    told: str = ""  # who was on duty
+    stage: int = 0
+
+
+class Daily:
+    """`setup` and `measured` are asked anew each time, for a reload changes them. `tick` is for one thread; `sign` for
+    any."""
+
+    def __init__(self, desk: Desk, ledger: Ledger, setup: Callable[[], Setup],
+                 measured: Callable[[], Sequence[Measured]], now: float) -> None:
+        self._desk, self._ledger, self._setup, self._measured = desk, ledger, setup, measured
+        self._started = now
+        self._seen = float(ledger.meta(DUTY) or 0.0)
+        self._morning = msgspec.json.decode(ledger.meta(MORNING) or "{}", type=Morning)
+        self._duties: list[Callable[[Setup, float], None]] = [self._hand_over, self._digest, self._urge]
+        self._broken: set[str] = set()
+
+    def tick(self, now: float) -> None:
+        """Do what is due. Raises StoreError."""
+        setup = self._setup()
+        for duty in self._duties:
+            try:
+                duty(setup, now)
+            except StoreError:
+                raise
+            except Exception:  # the desk's clock must go on, whatever the morning's list trips over
+                if duty.__name__ not in self._broken:
+                    log.exception("daily_failed", duty=duty.__name__)
+                self._broken.add(duty.__name__)
+
+    def shift(self, seconds: float) -> None:
+        """The wall clock was set by so much: who was given half an hour still has it."""
+        if self._morning.at:
+            self._remember(msgspec.structs.replace(self._morning, at=self._morning.at + seconds))
+
+    # --- the hand-over -------------------------------------------------------------------------------------------
+
+    def _hand_over(self, setup: Setup, now: float) -> None:
+        """Tell both people. While the clock is set back into a time that was seen already, there is nothing new."""
+        ahead = self._seen - now
+        said: list[Notification] = []
+        if self._seen and ahead < 0:
+            said = announce(setup.policy.roster, self._seen, now, self._desk.view.open, setup.policy, setup.proofs,
+                            code=ANSWERS, ordinal=0)
+        if said or not self._seen or ahead > BOGUS.total_seconds():
+            self._seen = now
+            self._desk.post(said, {DUTY: repr(now)})
+
+    # --- the digest ----------------------------------------------------------------------------------------------
+
+    def _digest(self, setup: Setup, now: float) -> None:
+        today = localtime.local_day(now, setup.zone)
+        at = self._hour(setup, today)
+        if at is None or not at <= now <= at + TOO_LATE or self._desk.installed_at > at:
+            return
+        if _done(self._morning.day, today) or not setup.policy.shop_day(now):
+            return
+        measured = self._measured()
+        if now - self._started < SETTLING and any(each.at is None for each in measured):
+            return
+        signatures = self._signatures(today.isoformat())
+        made = digest.build(setup.rows, measured, self._desk.view.open, self._unsaid(now), signatures, at=at, now=now,
+                            late=now - at > LATE)
+        duty = setup.policy.on_duty(now)
+        to = [pair for name in dict.fromkeys((duty, *setup.digest.to)) for pair in setup.ways(name)]
+        log.info("digest", day=today.isoformat(), to=len(to), late=made.late)
+        self._remember(Morning(day=today.isoformat(), at=now, told=duty), words(made, to, setup.policy, now))
+
+    def _unsaid(self, now: float) -> list[Incident]:
+        """What the night or the first week held back, and was over before anybody was told."""
+        since = max(self._morning.at, self._desk.installed_at, now - 7 * 86400.0)
+        return [incident for incident in self._ledger.all_incidents()
+                if incident.closed is not None and since < incident.closed <= now and not incident.told
+                and any(entry.what == "held" and entry.detail in digest.WAITS_FOR_THE_DIGEST
+                        for entry in self._ledger.history(incident.code))]
+
+    # --- signing -------------------------------------------------------------------------------------------------
+
+    def sign(self, contact: Contact, said: str, who: str, channel: str, now: float) -> Answer:
+        """Somebody says that these rows are done (as typed, parted by ", "). One that is not known: none is signed."""
+        setup = self._setup()
+        today = localtime.local_day(now, setup.zone)
+        signed = self._signatures(today.isoformat())
+        if self._hour(setup, today) is None or not setup.policy.shop_day(now) or not digest.to_sign(setup.rows, signed):
+            return Answer(phrase="nothing_to_sign")
+        meant = {word: digest.meant(word, setup.rows) for word in said.split(", ")}
+        strange = [word for word, row in meant.items() if row is None]
+        if strange:
+            left = _left(setup, signed, contact) or "-"
+            return Answer(phrase="unknown_row", values={"row": strange[0], "left": left})
+        rows = list(dict.fromkeys(row for row in meant.values() if row is not None and row.id not in signed))
+        if not rows:
+            row = next(row for row in meant.values() if row is not None)
+            by = _display(signed[row.id].who, setup.policy)
+            return Answer(phrase="signed_before", values={"row": _title(row, contact), "who": by})
+        made = [Signature(day=today.isoformat(), row=row.id, who=who, how=channel, at=now) for row in rows]
+        self._desk.post((), signatures=made)
+        left = _left(setup, signed | {each.row: each for each in made}, contact)
+        return Answer(phrase="signed_left" if left else "signed", values={
+            "row": ", ".join(_title(row, contact) for row in rows), "who": _display(who, setup.policy), "left": left})
+
+    def _urge(self, setup: Setup, now: float) -> None:
+        """Who was to sign is reminded once, at opening time; half an hour later the next person is asked."""
+        today, done = localtime.local_day(now, setup.zone), self._morning
+        at = self._hour(setup, today)
+        if at is None or done.day != today.isoformat() or done.stage > 1 or now < done.at + REMIND:
+            return
+        opens, closes = (localtime.instant(datetime.combine(today, localtime.clock_time(text)), setup.zone)
+                         for text in (setup.policy.hours.open, setup.policy.hours.close))
+        if not opens <= now < closes:
+            return
+        signatures = self._signatures(done.day)
+        about = Digest(kind="reminder", at=at, sign=digest.to_sign(setup.rows, signatures))
+        if not about.unsigned:
+            self._remember(msgspec.structs.replace(done, stage=2))
+        elif done.stage == 0 and (channel := setup.answering(done.told)):
+            self._remember(msgspec.structs.replace(done, stage=1, at=now),
+                           words(about, [Told(done.told, channel)], setup.policy, now))
+        else:
+            others = [name for name in order(setup.policy.roster, now) if name != done.told and setup.answering(name)]
+            passed = msgspec.structs.replace(about, kind="passed", who=_display(done.told, setup.policy))
+            to = [Told(name, setup.answering(name)) for name in others[:1]]
+            log.info("not_signed", rows=[row.id for row in about.unsigned], asked=others[:1])
+            self._remember(msgspec.structs.replace(done, stage=2), words(passed, to, setup.policy, now))
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _hour(self, setup: Setup, today: date) -> float | None:
+        """When the digest of that day is to go out; None where there is none at all."""
+        if not setup.digest.at:
+            return None
+        return localtime.instant(datetime.combine(today, localtime.clock_time(setup.digest.at)), setup.zone)
+
+    def _signatures(self, day: str) -> dict[str, Signature]:
+        return {each.row: each for each in self._ledger.signatures(day)}
+
+    def _remember(self, morning: Morning, notifications: Sequence[Notification] = ()) -> None:
+        self._morning = morning
+        self._desk.post(notifications, {MORNING: msgspec.json.encode(morning).decode()})
+
+
+def words(about: Digest, to: Iterable[Told], policy: Policy, now: float) -> list[Notification]:
+    """The digest for each of them; the desk numbers them."""
+    blank = Incident(code=ANSWERS, key="digest", opened=now, members={}, severity="warning")
+    return [msgspec.structs.replace(notify(blank, "digest", pair, policy, now, 0), digest=about,
+                                    stale_at=now + TOO_LATE) for pair in to]
+
+
+def _done(last: str, today: date) -> bool:
+    """Was that day's digest sent, or a later one's before the clock was set back?"""
+    return today.isoformat() <= last <= (today + BOGUS).isoformat()
+
+
+def _left(setup: Setup, signed: Mapping[str, Signature], reader: Contact) -> str:
+    rows = {row.id: row for row in setup.rows}
+    return ", ".join(f"{_title(rows[each.id], reader)} ({each.word} ok)"
+                     for each in digest.to_sign(setup.rows, signed) if each.signature is None)
+
+
+def _title(row: Row, reader: Contact) -> str:
+    return row.title.en if reader.language == "en" else row.title.id
+
+
+def _display(name: str, policy: Policy) -> str:
+    contact = policy.contacts.get(name)
+    return contact.display if contact else name
