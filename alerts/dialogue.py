@@ -56,7 +56,7 @@ class Dialogue:
             self._desk.hear(heard, None, now)
             return contact.name
         intent = understand(reply.text, open_codes={i.code for i in self._desk.view.open}, payload=reply.payload,
-                            media=reply.media, people=[c.display for c in self._policy().contacts.values()])
+                            media=reply.media, people=self._names() if contact.shared else ())
         self._count(channel, intent.verb)
         log.info("reply", channel=channel, contact=contact.name, verb=intent.verb, codes=intent.codes)
         self._desk.hear(heard, self._act(intent, contact, channel, reply, now), now)
@@ -108,6 +108,9 @@ class Dialogue:
             return [openly[about[0]]]
         free = [i for i in openly.values() if i.acked_until is None]
         mine = [i for i in openly.values() if i.acked_by == contact.name]
+        if intent.verb == "yes":  # "masih": said of what they have, or had until a moment ago; of nothing else
+            held = mine or [i for i in free if i.last_acked_by == contact.name]
+            return held or Answer(phrase="unclear")
         told = [i for i in free if any(pair.contact == contact.name for pair in i.told)] or free
         if intent.verb == "take_all":
             return free or Answer(phrase="nothing_to_take", incidents=tuple(openly.values()))
@@ -156,6 +159,9 @@ class Dialogue:
         kind = self._addresses().get(channel, "")
         people = self._policy().contacts.values()
         return next((c for c in people if kind and address and c.addresses.get(kind) == address), None)
+
+    def _names(self) -> list[str]:
+        return [each.display for each in self._policy().contacts.values() if not each.shared]
 
     def _display(self, name: str) -> str:
         contact = self._policy().contacts.get(name)

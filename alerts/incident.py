@@ -48,6 +48,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     acked_by: str = ""
     acked_until: float | None = None
     acked_severity: str = ""
+    last_acked_by: str = ""  # who had it when an acknowledgement last ran out
     step: int = -1  # the escalation step that was reached; -1: nobody told yet
     due: float | None = None  # when the clock must look at it again
     told: tuple[Told, ...] = ()

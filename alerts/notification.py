@@ -104,6 +104,7 @@ class Status(msgspec.Struct, frozen=True):
     failed: str = ""
     retry: bool = False
     needs_template: bool = False  # WhatsApp 63016: the 24-hour window is shut
+    unreached: bool = False  # the channel works, the person was not there: nobody picked up, the line was busy
     content_refused: bool = False  # the same to the same person may pass with other words
 
 

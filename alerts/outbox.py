@@ -27,6 +27,9 @@ READ_WAIT = 3600.0  # seconds that a delivered message is still asked whether it
 LISTEN_BACK = 900.0  # seconds that replies are asked for again: clocks differ, lists lag, and each acts only once
 KEEP_NEWS = 60.0  # seconds that a status is kept whose message is not written down yet
 HAND_OVER = 60.0  # seconds that the channel from before a reload may take to finish what it was sending
+ASK_AGAIN = 300.0  # the longest such pause: each time that it stays uncertain doubles it
+REPEATS = 3  # of a critical message where nobody can be asked
+RING_AGAIN = 60.0  # seconds before a busy or unanswered telephone is called again
 RETRIES = 3  # of a message that the provider took and then failed for a passing reason
 
 log = structlog.get_logger()
@@ -253,14 +256,26 @@ class Channel:
         self.error = why
         self._ledger.record(msgspec.structs.replace(message, state="failed", error=why, next_at=None))
         self._outcomes(self.name, "refused", batch, now)
+        self._give_back(batch, why, now)
+
+    def _unreached(self, message: Message, batch: Sequence[Notification], why: str) -> None:
+        """The channel did its part and the person was not there: no fault of the channel's, and no incident."""
+        now = self._clock()
+        self._ledger.record(msgspec.structs.replace(message, state="done", error=why, next_at=None))
+        self._outcomes(self.name, "unreached", batch, now)
+        self._give_back(batch, why, now)
+
+    def _give_back(self, batch: Sequence[Notification], why: str, now: float) -> None:
         for notification in batch:
             self._undelivered(notification, why, now)
 
     def _doubt(self, message: Message, batch: Sequence[Notification], why: str) -> None:
         now = self._last_to[message.contact] = self._clock()
         log.warning("message_uncertain", channel=self.name, mark=message.letter.mark, error=why)
+        self.error, self.failing_since = why, self.failing_since or now
+        wait = min(ASK_AGAIN, ASK_AFTER * 2.0**message.questions)
         self._ledger.record(msgspec.structs.replace(
-            message, state="uncertain", error=why, next_at=now + ASK_AFTER, owner=self._process))
+            message, state="uncertain", error=why, next_at=now + wait, owner=self._process))
         self._outcomes(self.name, "uncertain", batch, now)
 
     def _back_off(self, why: str, retry_after: float | None) -> None:
@@ -270,7 +285,7 @@ class Channel:
         self.failing_since = self.failing_since or self._clock()
         pause = min(BACK_OFF[1], BACK_OFF[0] * 2.0**self._failures) * self._chance.uniform(0.7, 1.3)
         self._failures += 1
-        self._paused_until = self._clock() + (retry_after if retry_after is not None else pause)
+        self._paused_until = self._clock() + max(retry_after or 0.0, pause if retry_after is None else BACK_OFF[0])
 
     # --- after it left -------------------------------------------------------------------------------------------
 
@@ -278,11 +293,13 @@ class Channel:
         """Was it accepted? Ask by the mark; where nobody can be asked, repeat what is critical and nothing else."""
         batch = self._ledger.notifications_of(message)
         if not hasattr(self._notifier, "find"):
-            if message.letter.severity == "critical":
+            if message.letter.severity == "critical" and message.questions < REPEATS:
                 self._post(self._claimed_anew(message), batch)
             else:
                 self._ledger.record(msgspec.structs.replace(message, state="unknown", next_at=None))
                 self._outcomes(self.name, "unknown", batch, self._clock())
+                if message.letter.severity == "critical":  # of the rest a second copy would be one too many
+                    self._give_back(batch, message.error, self._clock())
             return
         try:
             receipt = cast(Finder, self._notifier).find(message.letter.mark, message.letter.to)
@@ -299,7 +316,7 @@ class Channel:
     def _claimed_anew(self, message: Message) -> Message:
         """The same letter under the same mark, claimed by this process before it goes out again."""
         anew = msgspec.structs.replace(message, state="sending", owner=self._process, claimed=self._clock(),
-                                       next_at=None)
+                                       questions=message.questions + 1, next_at=None)
         self._ledger.record(anew)
         return anew
 
@@ -359,8 +376,15 @@ class Channel:
             self._refused.add(message.letter.mark)
             self._ledger.release(message, self._clock())
             return
+        tried_out = self._retried.get(message.letter.mark, 0) >= RETRIES or not status.retry
+        if status.unreached and tried_out:
+            self._unreached(message, batch, status.failed)
+            return
         tries = self._retried[message.letter.mark] = self._retried.get(message.letter.mark, 0) + 1
         if status.retry and tries <= RETRIES:
+            if status.unreached:  # the others' calls need not wait for this person's line
+                self._ledger.release(message, self._clock() + RING_AGAIN)
+                return
             self._back_off(status.failed, None)
             self._ledger.release(message, self._paused_until)
             return

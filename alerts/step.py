@@ -203,7 +203,8 @@ def _ticked(incident: Incident, now: float, policy: Policy) -> tuple[Incident, t
     if incident.acked_until is not None:
         if now < incident.acked_until:
             return incident, ()
-        return _at_step(_unacked(incident), 0, now, policy), ("ack_expired",)
+        had = msgspec.structs.replace(_unacked(incident), last_acked_by=incident.acked_by)
+        return _at_step(had, 0, now, policy), ("ack_expired",)
     if incident.due is not None and now < incident.due:
         return incident, ()
     if incident.step < 0:  # it was held back until now

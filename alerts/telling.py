@@ -79,7 +79,9 @@ def next_channel(told: Iterable[Told], failed: Told, policy: Policy, proofs: Map
 def _whom(
     incident: Incident, reason: Reason, policy: Policy, proofs: Mapping[str, Proof], now: float, who: str
 ) -> list[Told]:
-    known = [pair for pair in incident.told if pair.contact in policy.contacts and pair.channel in proofs]
+    # A telephone rings by a step of the escalation and for nothing else: nobody is called to hear that it is over.
+    known = [pair for pair in incident.told if pair.contact in policy.contacts and pair.channel in proofs
+             and pair.channel not in policy.contacts[pair.contact].call]
     if reason == "resolved":
         return known
     if reason in ("acked", "unacked"):

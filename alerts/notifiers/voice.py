@@ -24,6 +24,7 @@ _SHAPES = {"account_sid": ("AC[0-9a-fA-F]{32}", '"AC" and 32 digits or letters a
            "caller": (r"\+[1-9]\d{6,14}", '"+12025550123", a number of the Twilio account'),
            "base_url": (r"https?://[^/\s]+", f'"{API}"')}
 _NOT_YET = ("queued", "initiated", "ringing", "in-progress")
+_NOBODY = ("busy", "no-answer")
 _FAILURES = {"busy": ("the line is busy, or the call was declined", True),  # and whether another try may help
              # A phone that does not disturb lets the second call within a few minutes through.
              "no-answer": ("nobody picked up", True),
@@ -77,7 +78,7 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
             return Status(Proof.ACCEPTED)
         if call.status != "completed":
             words, again = _FAILURES.get(call.status, (f"the call ended as {call.status}", False))
-            return Status(failed=words, retry=again)
+            return Status(failed=words, retry=again, unreached=call.status in _NOBODY)
         return _answered(call.answered_by or "", int(call.duration or 0))
 
     def twiml(self, letter: Letter) -> str:
@@ -98,9 +99,9 @@ class Voice(msgspec.Struct, frozen=True, kw_only=True):
 def _answered(by: str, seconds: int) -> Status:
     """Somebody or something picked up. Only a person who stayed on the line has been told."""
     if by.startswith("machine") or by == "fax":
-        return Status(failed="a machine picked up, not a person")
+        return Status(failed="a machine picked up, not a person", unreached=True)
     if seconds < HEARD:
-        return Status(failed="picked up and hung up before a word was heard", retry=True)
+        return Status(failed="picked up and hung up before a word was heard", retry=True, unreached=True)
     if by == "human":
         return Status(Proof.DELIVERED)
-    return Status(failed="picked up in silence: not known whether a person heard it")
+    return Status(failed="picked up in silence: not known whether a person heard it", unreached=True)

@@ -142,6 +142,23 @@ def test_give_back_escalate_and_done(talk: Talk) -> None:
     assert [phrase for phrase, _ in talk.answered] == ["taken", "given_back", "escalated", "closed"]
 
 
+def test_yes_extends_what_they_had_and_takes_nothing_new(talk: Talk) -> None:
+    talk.at(0).sees(0)
+    talk.writes("masih")
+    assert (talk.desk.view.open[0].acked_by, talk.answered) == ("", [("unclear", "budi")])
+    talk.writes("ok")
+    talk.at(121)
+    assert talk.desk.view.open[0].acked_by == ""
+    talk.writes("masih pak")
+    assert talk.desk.view.open[0].acked_by == "budi"
+
+
+def test_a_name_in_a_persons_own_answer_is_not_taken_for_an_answer_of_that_name(talk: Talk) -> None:
+    talk.at(0).sees(0)
+    talk.writes("sari otw")
+    assert talk.desk.view.open[0].acked_by == ""
+
+
 def test_a_shared_phone_must_name_the_person(tmp_path: Path) -> None:
     talk = Talk(tmp_path)
     shared = msgspec.structs.replace(talk.policy.contacts["budi"], shared=True)

@@ -200,6 +200,25 @@ def test_where_nobody_can_be_asked_only_the_critical_is_repeated(tmp_path: Path)
         assert door.marks == expected, severity
 
 
+def test_a_vendor_that_never_answers_gets_a_critical_a_few_times_and_no_more(tmp_path: Path) -> None:
+    door = Door(tmp_path, Mute())
+    door.vendor.script = ["lost"] * 500
+    door.queue(("A3B", 1))
+    for _ in range(500):
+        door.after(10)
+    assert door.marks == ["A3B-1"] * 4
+    assert door.channel.failing_since is not None
+    assert door.undelivered[0][0] == "A3B-1"
+
+
+def test_a_retry_after_of_nought_is_no_invitation_to_hammer(door: Door) -> None:
+    door.vendor.script = [Busy("429", 0.0)]
+    door.queue(("A3B", 1))
+    assert door.after(5).marks == []
+    assert door.after(1).marks == []
+    assert door.after(1).marks == ["A3B-1"]
+
+
 def test_a_refusal_is_final_and_goes_back_to_the_desk(door: Door) -> None:
     door.vendor.script = [Refused("not a phone number", "21211")]
     door.queue(("A3B", 1), ("C4D", 1))
@@ -253,6 +272,17 @@ def test_a_passing_failure_after_acceptance_is_tried_three_times(door: Door) -> 
         door.after(5)
     assert len(door.marks) == 4
     assert door.undelivered[0] == ("A3B-1", "63012")
+
+
+def test_a_person_who_does_not_pick_up_is_no_fault_of_the_channel(door: Door) -> None:
+    door.vendor.statuses = {f"SM{n}": Status(failed="nobody picked up", retry=True, unreached=True) for n in range(1, 9)}
+    door.queue(("A3B", 1))
+    for _ in range(120):
+        door.after(5)
+    assert len(door.marks) == 4
+    assert ("A3B-1", "nobody picked up") in door.undelivered
+    assert (door.channel.error, door.channel.failing_since) == ("", None)
+    assert [m.state for m in door.store.last_messages(0)] == ["done"]
 
 
 def test_a_stale_message_is_not_sent_and_that_is_said(door: Door) -> None:

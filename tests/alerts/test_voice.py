@@ -146,12 +146,13 @@ def test_the_longest_letter_fits_three_times(headline: str) -> None:
 
 OVER: list[tuple[str, str, int, Status]] = [
     ("completed", "human", 30, Status(Proof.DELIVERED)),
-    ("completed", "human", 4, Status(failed="picked up and hung up before a word was heard", retry=True)),
-    ("completed", "machine_start", 30, Status(failed="a machine picked up, not a person")),
-    ("completed", "fax", 30, Status(failed="a machine picked up, not a person")),
-    ("completed", "unknown", 30, Status(failed="picked up in silence: not known whether a person heard it")),
-    ("busy", "", 0, Status(failed="the line is busy, or the call was declined", retry=True)),
-    ("no-answer", "", 0, Status(failed="nobody picked up", retry=True)),
+    ("completed", "human", 4, Status(failed="picked up and hung up before a word was heard", retry=True, unreached=True)),
+    ("completed", "machine_start", 30, Status(failed="a machine picked up, not a person", unreached=True)),
+    ("completed", "fax", 30, Status(failed="a machine picked up, not a person", unreached=True)),
+    ("completed", "unknown", 30, Status(failed="picked up in silence: not known whether a person heard it",
+                                        unreached=True)),
+    ("busy", "", 0, Status(failed="the line is busy, or the call was declined", retry=True, unreached=True)),
+    ("no-answer", "", 0, Status(failed="nobody picked up", retry=True, unreached=True)),
     ("failed", "", 0, Status(failed="the call could not be put through: is the number right, and its phone switched "
                                     "on?")),
     ("canceled", "", 0, Status(failed="the call was cancelled at Twilio")),
