@@ -99,7 +99,8 @@ class Desk:
         self._installed_at = float(past.meta.get("installed_at", now))
         self._answers = int(past.meta.get("answers", 0))
         if "baseline_until" in past.meta:
-            self._baseline_until = float(past.meta["baseline_until"])
+            # Never longer than from now: the clock may have been set back while we slept.
+            self._baseline_until = min(float(past.meta["baseline_until"]), now + self._policy.baseline)
         else:  # the very first start: what is wrong now was wrong before us
             self._baseline_until = now + self._policy.baseline
             self._commit(Changes(meta={"baseline_until": repr(self._baseline_until), "installed_at": repr(now)}))
@@ -291,7 +292,7 @@ class Desk:
         with self._lock:
             changes = Changes(shift=seconds)
             self._booted_at += seconds
-            self._baseline_until += seconds
+            self._baseline_until = min(self._baseline_until + seconds, now + self._policy.baseline)
             self._installed_at += seconds
             changes.meta |= {"baseline_until": repr(self._baseline_until), "installed_at": repr(self._installed_at)}
             for silence in list(self._silences.values()):

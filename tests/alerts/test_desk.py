@@ -202,6 +202,16 @@ def test_what_was_not_delivered_takes_the_next_channel_and_then_the_next_person(
     assert story.at(4).said == [("escalated", "sari", "chat")]
 
 
+def test_a_clock_that_is_set_back_while_we_sleep_makes_no_new_trouble_old(tmp_path: Path) -> None:
+    story = Story(tmp_path, told_by=policy(baseline=120.0))
+    story.at(30).now += 3600
+    story.desk.shift(3600, story.now)
+    story.now -= 3600  # set right again between the crash and the start
+    story.crash()
+    story.at(40).sees(0)
+    assert story.said == [("opened", "budi", "chat")]
+
+
 def test_the_clock_may_jump_and_nobody_is_paged_or_lost(story: Story) -> None:
     story.at(0).sees(0)
     _ = story.said
