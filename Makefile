@@ -2,7 +2,7 @@
 
 PY := .venv/bin/python
 
-.PHONY: run test check bench lock wheels clean
+.PHONY: run test check crash bench lock wheels clean
 
 run: .venv/.runtime
 	exec .venv/bin/jaga run --config agent.toml
@@ -11,6 +11,10 @@ run: .venv/.runtime
 test: check
 	tests/get-debian-packages
 	$(PY) -m pytest
+
+# A thousand incidents, each killed at one to three named steps; about 20 minutes.
+crash: .venv/.development
+	PYTHONPATH=.:tests $(PY) tests/crash_campaign.py --runs 1000
 
 check: .venv/.development
 	$(PY) -m ruff check .
