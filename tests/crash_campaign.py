@@ -1,7 +1,7 @@
 """kill -9 at every named step, many times: `make crash`. What reached the phones is compared with what was promised.
 
-Each run plays one incident (opened, escalated, acknowledged, ack expired, resolved) through the real desk, store, outbox
-and Twilio SDK, against the fake Twilio in a process of its own. The playing process is killed at steps that the seed
+Each run plays one incident (opened, escalated, acknowledged, ack expired, resolved) through the real desk, store,
+outbox and Twilio SDK, against the fake Twilio in a process of its own. The playing process is killed at steps that the seed
 chooses, and another takes over on the same store, until the story is over. Time is the story's, not the clock's.
 """
 
@@ -28,7 +28,7 @@ import msgspec
 
 from agent.demo.fake_twilio import Account
 from agent.store import Store
-from alerts.desk import Desk, UnknownCode
+from alerts.desk import Desk
 from alerts.judgement import RuleBook
 from alerts.ledger import Message
 from alerts.notification import Notification
@@ -169,7 +169,7 @@ class Play:
         thread = threading.Thread(target=lambda: answers.append(request()))
         thread.start()
         if self.kill == ("request: on the wire", self._seen["request: on the wire"] + 1):
-            thread.join(random.uniform(0.0, 0.02))  # noqa: S311
+            thread.join(random.uniform(0.0, 0.02))
         self.step("request: on the wire")
         thread.join()
         return answers[0]
@@ -211,7 +211,7 @@ class _Wrapped:
 
 def run(seed: int, vendor: Vendor, base: Path) -> Verdict:
     """One story with one to three kills."""
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     folder = base / str(seed)
     folder.mkdir()
     phones = {"budi": f"+62812{seed:07d}", "sari": f"+62813{seed:07d}"}
@@ -272,7 +272,8 @@ def judge(seed: int, folder: Path, vendor: Vendor, phones: dict[str, str]) -> Ve
     if [i.closed_why for i in store.all_incidents()] != ["good"]:
         say(f"seed {seed}: the incident did not end")
     acked = next((e.at for e in store.history(rows[0].code) if e.what == "acked"), None) if rows else None
-    climbed = [n.mark for n in rows if acked is not None and acked < n.created < acked + 7200 and n.reason == "escalated"]
+    climbed = [n.mark for n in rows
+               if acked is not None and acked < n.created < acked + 7200 and n.reason == "escalated"]
     if climbed:
         say(f"seed {seed}: {climbed} climbed while somebody had it")
     store.close()
