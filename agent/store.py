@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from alerts.budget import Sent
 from alerts.codes import REUSE_AFTER
 from alerts.digest import Signature
 from alerts.incident import Incident
@@ -52,6 +53,10 @@ SCHEMA = (
       PRIMARY KEY (day, row)) WITHOUT ROWID;
     CREATE TABLE traces (key TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE memories (collector TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+    """,
+    """
+    CREATE INDEX notifications_held ON notifications (channel, not_before) WHERE state = 'held';
+    CREATE INDEX messages_claimed ON messages (claimed);
     """,
 )
 
@@ -228,7 +233,7 @@ class Store:
 
     def _shift(self, db: sqlite3.Connection, seconds: float) -> None:
         db.execute("UPDATE notifications SET not_before = not_before + ?1, stale_at = stale_at + ?1"
-                   " WHERE state = 'queued'", (seconds,))
+                   " WHERE state IN ('queued', 'held')", (seconds,))
         for message in self._live(db, None):
             moved = msgspec.structs.replace(
                 message, claimed=message.claimed + seconds,
@@ -365,6 +370,24 @@ class Store:
 
         self._write("said stale", work)
 
+    def hold_back(self, notifications: Sequence[Notification]) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany("UPDATE notifications SET state = 'held', passed_on = 1, not_before = ?, stale_at = ?,"
+                           " body = ? WHERE code = ? AND ordinal = ? AND created = ? AND state = 'queued'",
+                           [(n.not_before, n.stale_at, _pack(n), n.code, n.ordinal, n.created) for n in notifications])
+
+        self._write("hold back", work)
+
+    def let_go(self, channel: str, now: float) -> None:
+        due = self._read("SELECT id FROM notifications WHERE state = 'held' AND channel = ? AND not_before <= ?",
+                         (channel, now))
+
+        def work(db: sqlite3.Connection) -> None:
+            db.executemany("UPDATE notifications SET state = 'queued' WHERE id = ?", due)
+
+        if due:
+            self._write("let go", work)
+
     def was_heard(self, channel: str, id: str) -> bool:
         return bool(self._read("SELECT 1 FROM heard WHERE channel = ? AND id = ?", (channel, id)))
 
@@ -404,6 +427,27 @@ class Store:
         rows = self._read("SELECT body, max(id) FROM messages WHERE claimed >= ? AND state IN"
                           " ('failed', 'accepted', 'done') GROUP BY channel, contact", (since,))
         return [_unpack(body, Message) for body, _ in rows]
+
+    def sent(self, since: float) -> list[Sent]:
+        """The messages since then that a provider took or may have taken, counted."""
+        rows = self._read("SELECT contact, channel, json_extract(CAST(body AS TEXT), '$.letter.severity') = 'critical',"
+                          " count(*) FROM messages WHERE claimed >= ? AND state NOT IN ('released', 'failed')"
+                          " GROUP BY 1, 2, 3", (since,))
+        return [Sent(contact, channel, bool(critical), count) for contact, channel, critical, count in rows]
+
+    def waiting(self) -> dict[str, float]:
+        """By severity: when the oldest word was created that no provider has, nor a newer one on the same problem."""
+        return dict(self._read(
+            "SELECT n.severity, min(n.created) FROM notifications n WHERE n.state IN ('queued', 'claimed')"
+            " AND NOT EXISTS (SELECT 1 FROM notifications s WHERE s.code = n.code AND s.state = 'sent' AND s.created >= n.created"
+            " AND s.id <> n.id) GROUP BY n.severity"))
+
+    def unproved(self, proof: Proof) -> dict[str, float]:
+        """By channel: when the first message after the last one with that proof was accepted."""
+        return dict(self._read(
+            "SELECT m.channel, min(m.accepted_at) FROM messages m LEFT JOIN (SELECT channel, max(accepted_at) AS at"
+            " FROM messages WHERE proof >= ?1 GROUP BY channel) p ON p.channel = m.channel"
+            " WHERE m.accepted_at > coalesce(p.at, 0) GROUP BY m.channel", (int(proof),)))
 
     def history(self, code: str) -> list[Entry]:
         rows = self._read("SELECT code, at, what, who, how, detail FROM history WHERE code = ? ORDER BY id", (code,))

@@ -134,6 +134,12 @@ class Ledger(Protocol):
 
     def said_stale(self, contact: str) -> None: ...
 
+    def hold_back(self, notifications: Sequence[Notification]) -> None:
+        """Keep these out of the queue until their `not_before`, as they are here: nobody is late with them."""
+
+    def let_go(self, channel: str, now: float) -> None:
+        """Queue what was held back until now."""
+
     def was_heard(self, channel: str, id: str) -> bool: ...
 
     def last_heard(self, channel: str, contact: str) -> float | None:

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 import msgspec
 import structlog
 
+from alerts.budget import FREE, Allowance
 from alerts.ledger import Ledger, Message, StoreError
 from alerts.notification import Busy, Letter, Notification, Notifier, Proof, Receipt, Refused, Reply, Status, Uncertain
 
@@ -61,7 +62,7 @@ class Listener(Protocol):
 
 
 class Outcomes(Protocol):
-    """Told of every end: `accepted`, `delivered`, `read`, `refused`, `busy`, `uncertain`, `stale`, `unknown`."""
+    """Told of every end: `accepted`, `delivered`, `read`, `unreached`, `refused`, `busy`, `held`, `stale` …"""
 
     def __call__(self, channel: str, outcome: str, notifications: Sequence[Notification], now: float) -> None: ...
 
@@ -83,6 +84,7 @@ class Channel:
         heard: Callable[[str, Sequence[Reply]], None] = lambda channel, replies: None,
         listen_every: Callable[[], float] = lambda: 60.0,
         outcomes: Outcomes = lambda channel, outcome, notifications, now: None,
+        allowance: Callable[[Sequence[Notification], float], Allowance] = lambda batch, now: FREE,
         process: str = "",
         after: "Channel | None" = None,
         chance: random.Random | None = None,
@@ -90,6 +92,7 @@ class Channel:
         self.name, self._notifier, self._ledger, self._compose = name, notifier, ledger, compose
         self._clock, self._undelivered, self._patience = clock, undelivered, patience
         self._window_open, self._outcomes, self._process = window_open, outcomes, process
+        self._allowance = allowance
         self._after, self._chance = after, chance or random.Random()  # noqa: S311  # jitter, not a secret
         self._heard, self._listen_every, self._listen_at = heard, listen_every, 0.0
         self._listened_to = clock() - LISTEN_BACK
@@ -182,6 +185,7 @@ class Channel:
                 elif message.state == "accepted":
                     self._inquire(message)
         self._take_news()
+        self._ledger.let_go(self.name, now)
         self._say_late()
         self._send_batches()
         if self._listen():
@@ -198,7 +202,10 @@ class Channel:
             self._claim_and_send(batch, now)
 
     def _claim_and_send(self, batch: Sequence[Notification], now: float) -> None:
-        contact = batch[0].contact
+        contact, allowed = batch[0].contact, self._allowance(batch, now)
+        if allowed.hold_until is not None:
+            self._hold_back(batch, allowed.hold_until, now)
+            return
         stale = self._ledger.stale_unsaid(contact)
         open_window = contact not in self._shut and self._window_open(contact, now)
         letter = self._compose(batch, contact, self.name, now=now, window_open=open_window, stale=stale,
@@ -208,6 +215,8 @@ class Channel:
             return
         if letter.mark in self._refused:
             letter = msgspec.structs.replace(letter, codes_only=True)
+        if last_words := allowed.says.get(letter.language):
+            letter = msgspec.structs.replace(letter, footer=" · ".join(filter(None, (letter.footer, last_words))))
         message = Message(id=0, channel=self.name, contact=contact, letter=letter, state="sending", claimed=now,
                           owner=self._process)
         try:
@@ -220,6 +229,13 @@ class Channel:
         self._post(message, batch)
         if stale and message.state != "released":
             self._ledger.said_stale(contact)
+
+    def _hold_back(self, batch: Sequence[Notification], until: float, now: float) -> None:
+        """Not today: they go out together then, and are no staler for it."""
+        self._ledger.hold_back([msgspec.structs.replace(n, not_before=until, stale_at=until + n.stale_at - n.created)
+                                for n in batch])
+        self._outcomes(self.name, "held", batch, now)
+        log.info("messages_held_back", channel=self.name, contact=batch[0].contact, until=until)
 
     def _post(self, message: Message, batch: Sequence[Notification]) -> None:
         """One attempt; whatever the vendor answers ends in a state."""
