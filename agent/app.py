@@ -16,10 +16,11 @@ from agent.board import Board, CollectorState
 from agent.clock import Clock, JumpDetector
 from agent.config import Config, ConfigError, load
 from agent.control import Control
-from agent.daily import Daily, Setup
+from agent.daily import Daily
 from agent.logs import get_logger
 from agent.metrics import Deeds, Exposition
 from agent.public import PublicSite, link_key
+from agent.routine import Setup
 from agent.runner import Runner
 from agent.scheduling import Schedule
 from agent.sdnotify import Systemd
@@ -340,7 +341,7 @@ class App:
             self.desk.view, self.channels, self.config.policy, oldest=self.store.counts().get("oldest"),
             last_messages=self.store.last_messages(now - 7 * 86400), has_ballast=self.store.has_ballast,
             set_aside=sorted(self.config.state.glob("jaga.db.corrupt-*[0-9]")), config_error=self.config_error,
-            jumps=self._jumps, now=now,
+            jumps=self._jumps, now=now, proof_answered=self.daily.weekly.answered,
         ))
         whole = selfcheck.SUCCESS(1, collector=selfcheck.NAME)
         self.desk.observe(selfcheck.NAME, (*readings, whole), None, now)

@@ -4,20 +4,20 @@
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime
 
 import msgspec
 import structlog
 
-from agent import routine
+from agent.routine import BOGUS, Setup, display
+from agent.weekly import Weekly
 from alerts import digest, localtime
 from alerts.desk import ANSWERS, Desk
 from alerts.digest import Digest, Measured, Row, Signature
 from alerts.handover import announce
 from alerts.incident import Incident, Told
 from alerts.ledger import Ledger, StoreError
-from alerts.notification import Answer, Notification, Proof
+from alerts.notification import Answer, Notification
 from alerts.policy import Contact, Policy
 from alerts.roster import order
 from alerts.telling import notify
@@ -26,42 +26,9 @@ LATE = 300.0  # seconds after its hour from which a digest says that it is late
 TOO_LATE = 4 * 3600.0  # seconds after which nobody wants the morning's list any more
 SETTLING = 300.0  # seconds after a start that the collectors may take for their first report
 REMIND = 1800.0  # seconds for signing, before the reminder and before the next person
-BOGUS = timedelta(days=2)  # a day that far ahead was remembered from a wrong clock
 DUTY, MORNING = "duty", "morning"  # keys of what is remembered
 
 log = structlog.get_logger()
-
-
-class Setup(msgspec.Struct, frozen=True, kw_only=True):
-    """What the configuration says that matters here. `two_way`: the channels whose answers reach us."""
-
-    policy: Policy
-    proofs: Mapping[str, Proof]
-    two_way: frozenset[str]
-    digest: routine.Digest = routine.Digest()
-    proof: routine.Proof = routine.Proof()
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.policy.zone)
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        return routine.without(routine.checklist(), self.digest.skip)
-
-    def answering(self, name: str) -> str:
-        """The first of somebody's channels by which they can answer; "" where there is none."""
-        person = self.policy.contacts.get(name)
-        return next((channel for channel in (person.channels if person else ()) if channel in self.two_way), "")
-
-    def ways(self, name: str) -> list[Told]:
-        """The first of somebody's channels, and the copies: this is no alarm."""
-        person = self.policy.contacts.get(name)
-        if person is None:
-            return []
-        channels = [channel for channel in person.channels if channel in self.proofs][:1]
-        channels += [channel for channel in person.copy if channel in self.proofs]
-        return [Told(name, channel) for channel in dict.fromkeys(channels)]
 
 
 class Morning(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,26 +50,29 @@ class Daily:
         self._started = now
         self._seen = float(ledger.meta(DUTY) or 0.0)
         self._morning = msgspec.json.decode(ledger.meta(MORNING) or "{}", type=Morning)
-        self._duties: list[Callable[[Setup, float], None]] = [self._hand_over, self._digest, self._urge]
+        self.weekly = Weekly(desk, ledger)
+        self._duties: dict[str, Callable[[Setup, float], None]] = {
+            "hand_over": self._hand_over, "digest": self._digest, "urge": self._urge, "proof": self.weekly.tick}
         self._broken: set[str] = set()
 
     def tick(self, now: float) -> None:
         """Do what is due. Raises StoreError."""
         setup = self._setup()
-        for duty in self._duties:
+        for name, duty in self._duties.items():
             try:
                 duty(setup, now)
             except StoreError:
                 raise
             except Exception:  # the desk's clock must go on, whatever the morning's list trips over
-                if duty.__name__ not in self._broken:
-                    log.exception("daily_failed", duty=duty.__name__)
-                self._broken.add(duty.__name__)
+                if name not in self._broken:
+                    log.exception("daily_failed", duty=name)
+                self._broken.add(name)
 
     def shift(self, seconds: float) -> None:
         """The wall clock was set by so much: who was given half an hour still has it."""
         if self._morning.at:
             self._remember(msgspec.structs.replace(self._morning, at=self._morning.at + seconds))
+        self.weekly.shift(seconds)
 
     # --- the hand-over -------------------------------------------------------------------------------------------
 
@@ -162,13 +132,13 @@ class Daily:
         rows = list(dict.fromkeys(row for row in meant.values() if row is not None and row.id not in signed))
         if not rows:
             row = next(row for row in meant.values() if row is not None)
-            by = _display(signed[row.id].who, setup.policy)
+            by = display(signed[row.id].who, setup.policy)
             return Answer(phrase="signed_before", values={"row": _title(row, contact), "who": by})
         made = [Signature(day=today.isoformat(), row=row.id, who=who, how=channel, at=now) for row in rows]
         self._desk.post((), signatures=made)
         left = _left(setup, signed | {each.row: each for each in made}, contact)
         return Answer(phrase="signed_left" if left else "signed", values={
-            "row": ", ".join(_title(row, contact) for row in rows), "who": _display(who, setup.policy), "left": left})
+            "row": ", ".join(_title(row, contact) for row in rows), "who": display(who, setup.policy), "left": left})
 
     def _urge(self, setup: Setup, now: float) -> None:
         """Who was to sign is reminded once, at opening time; half an hour later the next person is asked."""
@@ -189,7 +159,7 @@ class Daily:
                            words(about, [Told(done.told, channel)], setup.policy, now))
         else:
             others = [name for name in order(setup.policy.roster, now) if name != done.told and setup.answering(name)]
-            passed = msgspec.structs.replace(about, kind="passed", who=_display(done.told, setup.policy))
+            passed = msgspec.structs.replace(about, kind="passed", who=display(done.told, setup.policy))
             to = [Told(name, setup.answering(name)) for name in others[:1]]
             log.info("not_signed", rows=[row.id for row in about.unsigned], asked=others[:1])
             self._remember(msgspec.structs.replace(done, stage=2), words(passed, to, setup.policy, now))
@@ -230,8 +200,3 @@ def _left(setup: Setup, signed: Mapping[str, Signature], reader: Contact) -> str
 
 def _title(row: Row, reader: Contact) -> str:
     return row.title.en if reader.language == "en" else row.title.id
-
-
-def _display(name: str, policy: Policy) -> str:
-    contact = policy.contacts.get(name)
-    return contact.display if contact else name

@@ -1,18 +1,23 @@
 """`[digest]` and `[proof]`: the hour of the morning digest, and the weekly message that must be answered."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 import alerts
 from agent.fields import INVALID, Reader, instead
 from agent.source import Where
-from alerts import localtime
+from alerts import localtime, notification
 from alerts.digest import Row, rows
-from alerts.policy import Contact
+from alerts.incident import Told
+from alerts.policy import Contact, Policy
+
+BOGUS = timedelta(days=2)  # a day that far ahead was remembered from a wrong clock
 
 
 class Digest(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +51,38 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError('weekly needs the day too: write "Fri 15:00"')
 
 
+class Setup(msgspec.Struct, frozen=True, kw_only=True):
+    """What the configuration says that matters here. `two_way`: the channels whose answers reach us."""
+
+    policy: Policy
+    proofs: Mapping[str, notification.Proof]
+    two_way: frozenset[str]
+    digest: Digest = Digest()
+    proof: Proof = Proof()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.policy.zone)
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        return without(checklist(), self.digest.skip)
+
+    def answering(self, name: str) -> str:
+        """The first of somebody's channels by which they can answer; "" where there is none."""
+        person = self.policy.contacts.get(name)
+        return next((channel for channel in (person.channels if person else ()) if channel in self.two_way), "")
+
+    def ways(self, name: str) -> list[Told]:
+        """The first of somebody's channels, and the copies: this is no alarm."""
+        person = self.policy.contacts.get(name)
+        if person is None:
+            return []
+        channels = [channel for channel in person.channels if channel in self.proofs][:1]
+        channels += [channel for channel in person.copy if channel in self.proofs]
+        return [Told(name, channel) for channel in dict.fromkeys(channels)]
+
+
 def sections(top: Mapping[str, Any], contacts: Mapping[str, Contact], notifiers: Mapping[str, Any],
              reader: Reader) -> tuple[Digest, Proof]:
     """Read `[digest]` and `[proof]`. Where the contacts are mistaken themselves (none are given), no name is blamed."""
@@ -62,6 +99,12 @@ def without(checklist: Iterable[Row], skip: Iterable[str]) -> tuple[Row, ...]:
     """The rows that are not left out."""
     skip = set(skip)
     return tuple(row for row in checklist if row.id not in skip)
+
+
+def display(name: str, policy: Policy) -> str:
+    """A contact's name for people; any other name as it is."""
+    contact = policy.contacts.get(name)
+    return contact.display if contact else name
 
 
 def _digest(top: Mapping[str, Any], contacts: Mapping[str, Contact], reader: Reader) -> Digest:

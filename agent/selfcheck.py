@@ -26,11 +26,12 @@ REFUSED = Metric(
 )
 CLOCK_JUMPS = Metric("jaga_clock_jumps_total", "How often the wall clock was set by more than half a minute.",
                      kind="counter")
+PROOF_ANSWERED = Metric("jaga_proof_last_answer_timestamp_seconds", "When the weekly proof message was last answered.")
 
 # The runner's own metrics are judged by the rules of the agent, whichever collector they are about.
 __all__ = ["BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "DURATION", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST",
-           "OVERRUN", "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS", "WATCH_UP",
-           "readings"]
+           "OVERRUN", "PROOF_ANSWERED", "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS",
+           "WATCH_UP", "readings"]
 
 
 def readings(
@@ -45,6 +46,7 @@ def readings(
     config_error: str,
     jumps: int,
     now: float,
+    proof_answered: float | None = None,
 ) -> Iterator[Reading]:
     """Yield the agent's own readings. `oldest`: unix seconds; `last_messages`: the last finished one per person and
     channel; `config_error`: why the file on disk is not in force, or ""."""
@@ -54,6 +56,8 @@ def readings(
     yield BALLAST(float(has_ballast))
     yield CONFIG_VALID(float(not config_error), note=config_error)
     yield CLOCK_JUMPS(float(jumps))
+    if proof_answered is not None:
+        yield PROOF_ANSWERED(proof_answered)
     for name, channel in channels.items():
         since = channel.failing_since
         yield NOTIFIER_FAILING(max(0.0, now - since) if since is not None else 0.0, note=channel.error, notifier=name)

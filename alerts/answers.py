@@ -27,6 +27,11 @@ ID = {
     "unknown_row": "Baris {row} tidak ada di daftar pagi. Yang perlu ditandatangani: {left}.",
     "name_needed_to_sign": "HP ini dipakai bersama: tulis juga nama Anda, misalnya: {row} ok {name}",
     "nothing_to_sign": "Tidak ada yang perlu ditandatangani sekarang.",
+    "proof": "Uji mingguan: balas pesan ini dengan: status. Dengan begitu terbukti pesan Jaga sampai dan jawaban "
+             "Anda terbaca.",
+    "proof_overdue": "{who} belum membalas uji mingguan Jaga lewat {channel} (dikirim {at}). Mungkin pesan Jaga tidak "
+                     "sampai: telepon {who}, lalu periksa kanal itu.",
+    "proof_answered": "{who} sudah membalas uji mingguan Jaga lewat {channel}.",
     "duty_begins": "Giliran jaga: mulai sekarang Anda. {open}",
     "duty_begins_until": "Giliran jaga: mulai sekarang Anda (sampai {until}). {open}",
     "duty_ends": "Giliran jaga Anda selesai; sekarang {who}. {open}",
@@ -62,6 +67,11 @@ EN = {
     "unknown_row": "There is no row {row} in the morning list. To be signed: {left}.",
     "name_needed_to_sign": "Several people use this phone: write your name too, such as: {row} ok {name}",
     "nothing_to_sign": "Nothing is to be signed now.",
+    "proof": "Weekly test: reply to this message with: status. That proves that Jaga's messages arrive and that your "
+             "answers are read.",
+    "proof_overdue": "{who} has not answered Jaga's weekly test by {channel} (sent {at}). Jaga's messages may not "
+                     "arrive: call {who}, then check that channel.",
+    "proof_answered": "{who} has answered Jaga's weekly test by {channel} now.",
     "duty_begins": "On call: it is your turn from now on. {open}",
     "duty_begins_until": "On call: it is your turn from now on (until {until}). {open}",
     "duty_ends": "Your turn on call is over; it is {who}'s now. {open}",

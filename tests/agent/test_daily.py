@@ -8,13 +8,15 @@ import msgspec
 import pytest
 
 from agent import routine
-from agent.daily import Daily, Setup
+from agent.daily import Daily
+from agent.routine import Setup
 from alerts.dialogue import Dialogue
 from alerts.digest import Digest, Measured
 from alerts.notification import Notification, Proof, Reply
 from alerts.policy import Contact
 from alerts.quiet import Hours
 from alerts.roster import Rotation
+from alerts.words import compose
 from collectors.base import Reading
 from story import MONDAY, Story, contact, policy, rule
 
@@ -428,3 +430,112 @@ def test_the_setup_knows_by_which_channel_somebody_can_answer() -> None:
               "mute": Contact(name="mute", display="Mute", language="id", channels=())}
     setup = Setup(policy=policy(contacts=people), proofs={"mail": Proof.ACCEPTED}, two_way=frozenset({"chat"}))
     assert [setup.answering(name) for name in ("budi", "sari", "mute", "nobody")] == ["chat", "", "", ""]
+
+
+# --- the weekly proof --------------------------------------------------------------------------------------------
+
+
+def weekly(folder: Path, **fields: object) -> House:
+    """It is Friday morning. Nothing but the proof speaks."""
+    proof = fields.pop("proof", routine.Proof())
+    house = House(folder, digest=routine.Digest(at=""), proof=proof, **fields)  # type: ignore[arg-type]
+    return house.goes("10:00", 4)
+
+
+def asked(house: House) -> list[tuple[str, str, str]]:
+    return [(n.answer.phrase, n.contact, n.channel) for n in house.spoken if n.reason == "proof" and n.answer]
+
+
+def test_the_weekly_message_goes_to_the_first_of_the_people_once(tmp_path: Path) -> None:
+    house = weekly(tmp_path)
+    assert asked(house.goes("14:59", 4)) == []
+    assert asked(house.goes("15:00", 4)) == [("proof", "budi", "chat")]
+    house.crash()
+    house.writes("status")
+    assert asked(house.goes("15:30", 5)) == []
+    assert asked(house.goes("15:00", 11)) == [("proof", "budi", "chat")]
+    house.store.close()
+
+
+def test_any_answer_by_that_channel_counts_and_is_kept(tmp_path: Path) -> None:
+    house = weekly(tmp_path)
+    assert house.goes("15:00", 4).daily.weekly.answered is None
+    house.goes("19:00", 4).writes("makasih")
+    house.goes("19:01", 4)
+    assert house.daily.weekly.answered == at("19:00", 4)
+    house.crash()
+    assert house.daily.weekly.answered == at("19:00", 4)
+    house.store.close()
+
+
+def test_an_answer_from_before_the_question_proves_nothing(tmp_path: Path) -> None:
+    house = weekly(tmp_path)
+    house.goes("14:58", 4).writes("status")
+    assert house.goes("16:00", 4).daily.weekly.answered is None
+    house.store.close()
+
+
+def test_without_an_answer_the_manager_hears_by_all_channels_once_and_the_end_too(tmp_path: Path) -> None:
+    house = weekly(tmp_path, proof=routine.Proof(to="sari", manager="budi"))
+    assert asked(house.goes("15:00", 5)) == [("proof", "sari", "chat")]
+    assert asked(house.goes("15:01", 5)) == [("proof_overdue", "budi", "chat"), ("proof_overdue", "budi", "mail")]
+    house.crash()
+    assert asked(house.goes("20:00", 5)) == []
+    house.writes("maaf baru lihat", who="sari")
+    assert asked(house.goes("20:01", 5)) == [("proof_answered", "budi", "chat"), ("proof_answered", "budi", "mail")]
+    assert house.daily.weekly.answered == at("20:00", 5)
+    house.store.close()
+
+
+def test_without_a_manager_the_next_of_the_people_hears(tmp_path: Path) -> None:
+    house = weekly(tmp_path)
+    assert ("proof_overdue", "sari", "chat") in asked(house.goes("15:02", 5))
+    house.store.close()
+    (tmp_path / "b").mkdir()
+    alone = weekly(tmp_path / "b", people=("budi",))
+    assert asked(alone.goes("15:02", 5))[1:] == [("proof_overdue", "budi", "chat"), ("proof_overdue", "budi", "mail")]
+    alone.store.close()
+
+
+def test_without_a_channel_that_takes_answers_nothing_is_asked(tmp_path: Path) -> None:
+    house = weekly(tmp_path, two_way=())
+    assert asked(house.goes("20:00", 5)) == []
+    house.store.close()
+
+
+def test_a_proof_that_was_slept_through_is_asked_within_the_day_and_not_after(tmp_path: Path) -> None:
+    house = weekly(tmp_path)
+    house.now = at("14:00", 5)
+    house.crash()
+    assert asked(house.goes("14:01", 5)) == [("proof", "budi", "chat")]
+    house.store.close()
+    (tmp_path / "b").mkdir()
+    late = weekly(tmp_path / "b")
+    late.now = at("15:01", 5)
+    assert asked(late.goes("15:10", 5)) == []
+    late.store.close()
+
+
+def test_the_clock_set_back_over_the_hour_asks_once_and_still_knows_the_answer(tmp_path: Path) -> None:
+    house = weekly(tmp_path)
+    house.goes("15:05", 4)
+    house.now -= HOUR
+    house.daily.shift(-HOUR)
+    house.writes("status")
+    house.goes("15:10", 4)
+    assert asked(house) == [("proof", "budi", "chat")]
+    assert house.daily.weekly.answered == at("14:05", 4)
+    house.store.close()
+
+
+def test_the_words_of_the_proof(tmp_path: Path) -> None:
+    house = weekly(tmp_path, proof=routine.Proof(manager="budi"))
+    said = [n for n in house.goes("15:01", 5).spoken if n.reason == "proof"]
+    letters = [compose([n], rules={}, to="x", name="Budi", language="id", site="Koperasi", agent="server",
+                       zone=ZoneInfo("Asia/Jakarta"), now=house.now, two_way=True) for n in said[:2]]
+    assert [letter.sections[0].headline for letter in letters] == [
+        "Uji mingguan: balas pesan ini dengan: status. Dengan begitu terbukti pesan Jaga sampai dan jawaban Anda "
+        "terbaca.",
+        "Budi belum membalas uji mingguan Jaga lewat chat (dikirim Jum 9 Jan 15.00 WIB). Mungkin pesan Jaga tidak "
+        "sampai: telepon Budi, lalu periksa kanal itu."]
+    house.store.close()
