@@ -119,14 +119,16 @@ class Bench:
         return Server(command, "/-/ready", port, {"STATE_DIRECTORY": str(self._folder / state), **(env or {})})
 
     def run(self) -> None:
-        self._starts()
-        for server in self.servers:
-            server.start()
-        self._row("series", "≤ 200", [str(server.series()) for server in self.servers])
-        self._rest()
-        self._scrapes()
-        for server in self.servers:
-            server.stop()
+        try:
+            self._starts()
+            for server in self.servers:
+                server.start()
+            self._row("series", "≤ 200", [str(server.series()) for server in self.servers])
+            self._rest()
+            self._scrapes()
+        finally:
+            for server in self.servers:
+                server.stop()
         self._row("memory (PSS) with e-mail and WhatsApp, after a message, MiB", "",
                   [f"{self._with_twilio():.1f}", "", ""])
 
@@ -156,6 +158,7 @@ class Bench:
 
     def _scrapes(self) -> None:
         for server in self.servers:
+            server.client.close()  # it was idle for longer than a server keeps it
             server.client.get()
         before = [server.cpu() for server in self.servers]
         for fresh in (False, True):

@@ -60,6 +60,7 @@ class Server:
         self._command, self._ready, self.port = [*command], ready, port
         self._env = {**os.environ, **(env or {})}
         self.client = Client(port)
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> float:
         """Start it; returns the seconds from exec to ready."""
@@ -82,18 +83,24 @@ class Server:
 
     def stop(self) -> None:
         self.client.close()
-        self._process.terminate()
-        self._process.wait(20)
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(20)
 
     def pss(self) -> float:
         """Proportional memory in MiB: pages that n processes share count for one n-th."""
-        rollup = Path(f"/proc/{self._process.pid}/smaps_rollup").read_text()
+        rollup = self._proc("smaps_rollup")
         return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) / 1024
 
     def cpu(self) -> float:
         """Seconds of processor time so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = self._proc("stat").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICK
+
+    def _proc(self, name: str) -> str:
+        if self._process is None:
+            raise RuntimeError("not started")
+        return Path(f"/proc/{self._process.pid}/{name}").read_text()
 
     def series(self) -> int:
         body = self.client.get(coding="identity")[1]
