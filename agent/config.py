@@ -22,14 +22,16 @@ from alerts.policy import Policy
 from alerts.rule import Rule
 from collectors.base import Metric
 from collectors.quantities import Seconds, Size
+from collectors.secret import Secret
 
-__all__ = ["AgentConfig", "Config", "ConfigError", "Configured", "Problem", "Store", "Web", "load"]
+__all__ = ["AgentConfig", "Config", "ConfigError", "Configured", "Heartbeat", "Problem", "Store", "Web", "load"]
 
 SECTIONS: Final = ("agent", "web", "store", "collectors", "rules", "contacts", "notifiers", "oncall", "escalation",
-                   "escalations", "hours", "maintenance", "alerts", "digest", "proof")
+                   "escalations", "hours", "maintenance", "alerts", "digest", "proof", "heartbeat")
 DAY: Final = 86400.0
 LARGEST_BALLAST: Final = 2**30  # bytes
 LAST_PORT: Final = 65535
+BEATS: Final = 30.0, 3600.0  # seconds; two a minute leaves room for tries anew below the five that Healthchecks takes
 # No underscore: Twilio calls no such host back.
 _URL: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?)(:(?P<port>\d{1,5}))?/?",
@@ -120,6 +122,22 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError('ballast is at most "1 GiB": one alarm needs far less')
 
 
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
+    """`[heartbeat]`: the address is a secret, for who knows it can say in our name that all is well."""
+
+    url: Secret | None = None  # off without it
+    every: Seconds = 60.0  # between two audits, too
+
+    def __post_init__(self) -> None:
+        if not BEATS[0] <= self.every <= BEATS[1]:
+            raise ValueError('every must be from "30s" to "1h": the service turns away what comes more often')
+        if self.url is not None:
+            from alerts.notifiers import posting  # only who has a heartbeat needs it
+
+            if flaw := posting.flaw(self.url.reveal()):
+                raise ValueError(f"url {flaw}")
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that agent.toml and the shipped defaults say; it remembers nothing of the run."""
 
@@ -133,6 +151,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     policy: Policy
     digest: routine.Digest
     proof: routine.Proof
+    heartbeat: Heartbeat
     state: Path  # the folder of the database, the ballast and the socket
     metrics: dict[str, Metric]  # what the configured collectors and the agent itself may report
 
@@ -147,6 +166,7 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     reader.known(top, SECTIONS, ())
     agent = _agent(top, reader)
     web, store = _section(Web, "web", top, reader), _section(Store, "store", top, reader)
+    heartbeat = _section(Heartbeat, "heartbeat", top, reader)
     written, collectors = instances.collectors(top.get("collectors", {}), reader)
     shipped = Shipped(written, _metrics(written), reader)
     rules = shipped.rules(reader.table(top.get("rules", {}), ("rules",)))
@@ -161,7 +181,8 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     metrics = _metrics(each.plugin for each in collectors)
     return Config(path=path, agent=agent, web=web, store=store, collectors=tuple(collectors),
                   rules={name: rule for name, rule in rules.items() if rule.metric in metrics},
-                  notifiers=notifiers, policy=policy, digest=digest, proof=proof, state=_state(env), metrics=metrics)
+                  notifiers=notifiers, policy=policy, digest=digest, proof=proof, heartbeat=heartbeat, state=_state(env),
+                  metrics=metrics)
 
 
 def _agent(top: Mapping[str, Any], reader: Reader) -> Any:

@@ -85,7 +85,7 @@ def _sections(config: Config) -> Iterator[list[str]]:
     for window in policy.maintenance:
         yield ["[[maintenance]]", *_fields(window, ("begin", "end") if window.every else ("every", "lasts"))]
     yield ["[alerts]", *_fields(policy, ELSEWHERE)]
-    for name in ("digest", "proof"):
+    for name in ("digest", "proof", "heartbeat"):
         yield [f"[{name}]", *_fields(getattr(config, name))]
     yield from _rules(config)
 

@@ -11,7 +11,7 @@ import pytest
 
 from agent import config as configuration
 from agent import plugins, routine, rulebook, source
-from agent.config import AgentConfig, Config, ConfigError, Store, Web
+from agent.config import AgentConfig, Config, ConfigError, Heartbeat, Store, Web
 from agent.duty import _Duty
 from agent.effective import effective, write
 from agent.escalations import _Group
@@ -340,8 +340,8 @@ def test_the_reference_runs_unchanged_and_tells_every_option() -> None:
     assert plain.rules == least.rules
     assert msgspec.structs.replace(plain, agent=least.agent) == least  # only the site's name was written
     keys = set(re.findall(r"^#?([a-z_]+) = ", text, re.MULTILINE)) | {"escalation", "override"}
-    structs = [AgentConfig, Web, Store, routine.Digest, routine.Proof, _Person, _Duty, _Group, Step, Hours,
-               Maintenance, Override,
+    structs = [AgentConfig, Web, Store, Heartbeat, routine.Digest, routine.Proof, _Person, _Duty, _Group, Step,
+               Hours, Maintenance, Override,
                *(plugins.collectors()[name].cls for name in ("resources", "disk", "services")),
                *(plugins.notifiers()[name].cls for name in ("console", "email", "twilio", "voice"))]
     options = {field.encode_name for struct in structs for field in msgspec.structs.fields(struct)}
@@ -352,6 +352,7 @@ def test_the_reference_runs_unchanged_and_tells_every_option() -> None:
 def test_everything_that_the_reference_has_commented_out_is_right_too() -> None:
     for name in ("smtp_password", "twilio_token"):
         Path(name).write_text("x")
+    Path("heartbeat_url").write_text("https://hc-ping.com/0b5f2f8c")
     text = re.sub(r"^#(\S)", r"\1", (ROOT / "agent.toml").read_text(), flags=re.MULTILINE)
     read = load(text, {"CREDENTIALS_DIRECTORY": str(Path.cwd())})
     assert list(read.notifiers) == ["console", "email", "twilio", "voice"]
@@ -364,6 +365,8 @@ def test_everything_that_the_reference_has_commented_out_is_right_too() -> None:
     assert read.policy == Policy(people=("operator",), **written)
     shown = Web(public="127.0.0.1:9811", public_url="https://jaga.kopkarskf.com")  # both are off by default
     assert (read.web, read.store) == (shown, Store())  # what is shown as default is the default
+    assert read.heartbeat.every == Heartbeat().every
+    assert "hc-ping" not in effective(read)
     again = load(effective(read), {"CREDENTIALS_DIRECTORY": str(Path.cwd())})
     assert effective(again) == effective(read)
     assert again.rules == read.rules
@@ -394,3 +397,17 @@ def test_reading_the_configuration_imports_nothing_heavy() -> None:
     heavy = {"twilio", "requests", "httpx", "flask", "waitress", "rich", "escpos", "pymysql", "redis", "pyudev",
              "apscheduler", "smtplib", "difflib"}
     assert heavy & set(done.stdout.split()) == set()
+
+
+@pytest.mark.parametrize(("url", "says"), [
+    ("http://hc.example.id/ping/0b5f", "must begin with https://: http:// is only for this machine itself"),
+    ("hc-ping.com/0b5f", 'must be an address such as "https://hooks.example.id/jaga"'),
+    ("https://jaga:0b5f@hc-ping.com/", "must not hold a user name or password"),
+])
+def test_a_heartbeat_goes_where_nobody_on_the_way_can_read_its_address(url: str, says: str) -> None:
+    text = "[collectors.disk]\n[heartbeat]\nurl = { env = 'BEAT' }\n"
+    assert mistakes(text, {"BEAT": url}) == [f"agent.toml:3: heartbeat.url {says}"]
+    for right in ("https://hc-ping.com/0b5f", "http://127.0.0.1:8000/ping/0b5f"):
+        read = load(text, {"BEAT": right}).heartbeat.url
+        assert read is not None
+        assert (read.reveal(), right in repr(read)) == (right, False)
