@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
 from alerts.codes import new_code
 from alerts.digest import Signature
@@ -41,6 +42,8 @@ from collectors.base import Reading
 
 ANSWERS = "JAGA"  # the code under which answers to people are counted and marked: JAGA-17
 PRINT = "options:"  # prefix of the meta keys that hold the collectors' fingerprints
+
+log = structlog.get_logger()
 
 
 class View(msgspec.Struct, frozen=True):
@@ -262,7 +265,7 @@ class Desk:
                     pass  # a courtesy: nobody is woken through another channel for it
                 elif another is not None:
                     self._stand_in(incident, notification, another, changes, now)
-                elif incident.closed is None:
+                elif incident.closed is None and not self._is_group(failed.contact):
                     self._move(incident, Unreached(), changes, now)
             elif notification.digest is not None:
                 self._digest_elsewhere(notification, changes, now)
@@ -418,6 +421,11 @@ class Desk:
             changes.history.append(Entry(code=after.code, at=now, what="held", detail=wait.why))
         return held(after, wait.until, wait.why), ()
 
+    def _is_group(self, contact: str) -> bool:
+        """A group is told besides: whether it hears does not change who must be reached."""
+        person = self._policy.contacts.get(contact)
+        return person is not None and person.group
+
     def _stand_in(self, incident: Incident, failed: Notification, another: Told, changes: Changes,
                   now: float) -> None:
         ordinal = incident.ordinal + 1
@@ -456,7 +464,7 @@ class Desk:
             self._unsaved.append(changes)
         try:
             while self._unsaved:
-                self._ledger.commit(self._unsaved[0])
+                self._save(self._unsaved[0])
                 self._unsaved.pop(0)
             self._store_error = ""
         except StoreError as error:
@@ -467,6 +475,18 @@ class Desk:
         self._publish()
         if changes.notifications:
             self._queued()
+
+    def _save(self, changes: Changes) -> None:
+        """Raises StoreError where another try may pass. What no database takes (text that is no text) would hold up all
+        that comes after it for ever: it is given up, and its urgent words go out from memory."""
+        try:
+            self._ledger.commit(changes)
+        except StoreError:
+            raise
+        except Exception:
+            log.exception("change_lost", codes=sorted({*changes.incidents, *(e.code for e in changes.history)}))
+            self._emergency([n for n in changes.notifications
+                             if n.severity == "critical" and n.mark not in changes.spoken])
 
     def _publish(self) -> None:
         self._view = View(

@@ -227,6 +227,16 @@ def test_the_clock_may_jump_and_nobody_is_paged_or_lost(story: Story) -> None:
     assert story.desk.view.open[0].opened == MONDAY - 3600
 
 
+def test_what_no_database_takes_is_told_and_holds_up_nothing_after_it(story: Story) -> None:
+    odd = Reading("up", 0, (("unit", "caf\udce9"),))  # a name of bytes that are no text, as Python reads it
+    story.desk.observe("others", [odd], None, story.now)
+    assert [(n.reason, n.contact) for n in story.emergencies] == [("opened", "budi")]
+    story.at(1).sees(0)
+    assert story.said == [("opened", "budi", "chat")]
+    story.crash()
+    assert [list(i.members) for i in story.desk.view.open] == [['down{unit="nginx"}']]
+
+
 def test_an_unknown_code_is_refused_with_the_open_ones(story: Story) -> None:
     story.at(0).sees(0)
     with pytest.raises(UnknownCode) as refused:
