@@ -119,7 +119,8 @@ def _numbers(rule: Rule, default: Rule | None) -> Iterator[str]:
     plain = default or Rule(name="", metric="", summary=rule.summary, first=rule.first, lay=rule.lay, fix=rule.fix)
     yield f"metric = {toml(rule.metric)}"
     yield f"kind = {toml(rule.kind)}"
-    for key in ("warning", "critical", "limit", "hysteresis", "hold", "window", "boot_grace", "where", "sop"):
+    for key in ("warning", "critical", "limit", "hysteresis", "hold", "window", "boot_grace", "where",
+                "explained_by", "sop"):
         value = getattr(rule, key)
         if value is None or (not value and value == getattr(plain, key) and key not in ("warning", "critical")):
             continue

@@ -24,9 +24,15 @@ REFUSED = Metric(
     "jaga_notifier_refused", "1 when the last message to this person by this channel was refused for good.",
     ("notifier", "contact"),
 )
+TEMPLATE_PASSES = Metric(
+    "jaga_template_passes", "1 while the vendor lets the message template through or still judges it.",
+    ("notifier", "template"),
+)
 CLOCK_JUMPS = Metric("jaga_clock_jumps_total", "How often the wall clock was set by more than half a minute.",
                      kind="counter")
 PROOF_ANSWERED = Metric("jaga_proof_last_answer_timestamp_seconds", "When the weekly proof message was last answered.")
+
+PASSING = ("approved", "received", "pending")  # the vendor's words; whatever else it says, the template is not sent
 
 # The runner's own metrics are judged by the rules of the agent, whichever collector they are about.
 __all__ = ["BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "DURATION", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST",
@@ -61,6 +67,8 @@ def readings(
     for name, channel in channels.items():
         since = channel.failing_since
         yield NOTIFIER_FAILING(max(0.0, now - since) if since is not None else 0.0, note=channel.error, notifier=name)
+        for template, state in channel.templates.items():
+            yield TEMPLATE_PASSES(float(state in PASSING), note=state, notifier=name, template=template)
     for message in last_messages:
         contact = policy.contacts.get(message.contact)
         if contact is None or message.channel not in channels:

@@ -394,6 +394,8 @@ class Desk:
     def _settle(self, before: Incident | None, after: Incident, reasons: tuple[Reason, ...], changes: Changes,
                 now: float, who: str = "") -> Incident:
         after, reasons = self._hold_back(after, reasons, changes, now)
+        if before is not None and before.closed is not None and after.closed is None and not reasons:
+            after = msgspec.structs.replace(after, told=())  # it came back, and nobody has heard of it
         after, notifications = tell(after, reasons, self._policy, self._proofs, now, who)
         if before is not None and after == before:
             return after

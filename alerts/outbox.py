@@ -30,6 +30,7 @@ KEEP_NEWS = 60.0  # seconds that a status is kept whose message is not written d
 HAND_OVER = 60.0  # seconds that the channel from before a reload may take to finish what it was sending
 ASK_AGAIN = 300.0  # the longest such pause: each time that it stays uncertain doubles it
 REPEATS = 3  # of a critical message where nobody can be asked
+TEMPLATES_EVERY = 3600.0  # seconds
 RING_AGAIN = 60.0  # seconds before a busy or unanswered telephone is called again
 RETRIES = 3  # of a message that the provider took and then failed for a passing reason
 
@@ -59,6 +60,12 @@ class Listener(Protocol):
     """A notifier whose provider tells what people wrote."""
 
     def replies(self, since: float) -> Sequence[Reply]: ...
+
+
+class Templated(Protocol):
+    """A notifier whose messages need a template that the vendor approves, and may withdraw."""
+
+    def template_states(self) -> Mapping[str, str]: ...
 
 
 class Outcomes(Protocol):
@@ -108,6 +115,8 @@ class Channel:
         self.turned_at = clock()  # when the thread last went round, for the watchdog
         self.error = ""  # why the channel does not work at present
         self.failing_since: float | None = None  # unix seconds
+        self.templates: dict[str, str] = {}  # the vendor's word on each template, where it has one
+        self._templates_at = 0.0
         self.deaf = ""  # why replies cannot be read at present
         self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
 
@@ -188,6 +197,7 @@ class Channel:
         self._ledger.let_go(self.name, now)
         self._say_late()
         self._send_batches()
+        self._look_at_templates()
         if self._listen():
             self._send_batches()  # the answers, at once
         return self._pause()
@@ -426,6 +436,17 @@ class Channel:
         if replies:
             self._heard(self.name, replies)
         return bool(replies)
+
+    def _look_at_templates(self) -> None:
+        """Ask once an hour whether the vendor still lets our templates through: one that it paused is a dead channel."""
+        now = self._clock()
+        if now < self._templates_at or not hasattr(self._notifier, "template_states"):
+            return
+        self._templates_at = now + TEMPLATES_EVERY
+        try:
+            self.templates = dict(cast(Templated, self._notifier).template_states())
+        except (Busy, Uncertain, Refused) as error:
+            log.info("templates_unknown", channel=self.name, error=error.why)
 
     def wrote_to_us(self, contact: str) -> None:
         """The person's window is open again."""

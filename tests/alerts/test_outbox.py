@@ -285,6 +285,21 @@ def test_a_person_who_does_not_pick_up_is_no_fault_of_the_channel(door: Door) ->
     assert [m.state for m in door.store.last_messages(0)] == ["done"]
 
 
+def test_the_vendors_word_on_templates_is_asked_for_once_an_hour(tmp_path: Path) -> None:
+    class Templates(Vendor):
+        looked = 0
+
+        def template_states(self) -> dict[str, str]:
+            self.looked += 1
+            return {"template": "paused"}
+
+    vendor = Templates()
+    door = Door(tmp_path, vendor)
+    for _ in range(13):
+        door.after(300)
+    assert (vendor.looked, door.channel.templates) == (2, {"template": "paused"})
+
+
 def test_a_stale_message_is_not_sent_and_that_is_said(door: Door) -> None:
     door.vendor.script = [Busy("down", 3600.0)]
     door.queue(("A3B", 1))
