@@ -122,6 +122,7 @@ class Control:
             sudo_user = question.get("sudo_user", "")
             if not (isinstance(verb, str) and isinstance(params, dict) and isinstance(sudo_user, str)):
                 raise TypeError
+            json.dumps(question, ensure_ascii=False).encode()  # a lone surrogate is no text, and no file holds it
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
             return _error("that was no question", 'send one line such as {"verb": "incidents", "params": {}}')
         except OSError as error:

@@ -10,7 +10,7 @@ import msgspec
 
 from agent.board import Board, CollectorState
 from agent.clock import Clock
-from agent.intake import Intake
+from agent.intake import Intake, text
 from agent.logs import Log, Turns, bound, mask, told
 from agent.plugins import metrics
 from agent.watching import Watcher
@@ -244,7 +244,7 @@ class Runner:
                 continue
             try:
                 with bound(collector=self.name):
-                    text = mask(explain(metric, self._intake.own_labels(finding.labels)))
-                self._explain_to(finding.key, text)
+                    evidence = mask(text(explain(metric, self._intake.own_labels(finding.labels))))
+                self._explain_to(finding.key, evidence)
             except (Exception, SystemExit) as error:  # an incident without evidence is still an incident
                 self._log.warning("explain_failed", finding=finding.key, error=told(error))

@@ -97,7 +97,8 @@ class Disk(msgspec.Struct, frozen=True, kw_only=True):
         return f"[collectors.disk]\nfolders = [{', '.join(msgspec.json.encode(f).decode() for f in found)}]\n"
 
     def _read(self, name: str) -> str:
-        return Path(self.proc, name).read_text()
+        # a name in bytes that are no UTF-8 is that mount's own trouble, not everybody's
+        return Path(self.proc, name).read_text("utf-8", "backslashreplace")
 
     def _mounts(self) -> list[Mount]:
         return parse(self._read("self/mountinfo"))

@@ -121,6 +121,10 @@ def test_what_is_no_question_is_answered_as_such(daemon: Control, sent: bytes) -
     assert raw(daemon.path, sent) == NOT_A_QUESTION
 
 
+def test_text_that_no_file_can_hold_is_no_question(daemon: Control) -> None:
+    assert raw(daemon.path, b'{"verb": "echo", "params": {"note": "\\ud800"}}\n') == NOT_A_QUESTION
+
+
 def test_an_unknown_verb_is_answered_with_those_there_are(daemon: Control) -> None:
     assert raw(daemon.path, b'{"verb": "restart"}\n') == {
         "error": "there is no verb 'restart'", "hint": "there is crash, echo, refuse"}

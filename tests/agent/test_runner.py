@@ -208,6 +208,18 @@ def test_evidence_is_masked(house: House) -> None:
     assert state.readings[0].note == "member b***@kopkarskf.com"
 
 
+def test_names_in_bytes_that_are_no_text_are_written_out_and_can_be_stored(house: House) -> None:
+    (reading, *_) = house.run(lambda run: [LEVEL(1, thing="caf\udce9", note="caf\udce9 é")]).readings
+    assert (reading.labels, reading.note) == ((("thing", "caf\\udce9"),), "caf\\udce9 é")
+
+
+def test_evidence_in_bytes_that_are_no_text_is_written_out(house: House) -> None:
+    house.desk.opens = [finding("level_high", thing="a")]
+    collector = SimpleNamespace(collect=lambda run: [LEVEL(1, thing="a")], explain=lambda metric, labels: "m\udcff 9 %")
+    house.runner(as_of_this_module(collector)).run()
+    assert [text for _, text in house.desk.explained] == ["m\\udcff 9 %"]
+
+
 def test_a_named_instance_signs_its_readings(house: House) -> None:
     state = house.run(lambda run: [LEVEL(1, thing="z"), PLAIN(2)], name="test:toko")
     assert state.readings[:3] == (

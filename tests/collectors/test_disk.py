@@ -254,6 +254,15 @@ def test_an_error_names_the_place_and_the_reason(machine: Machine, monkeypatch: 
     assert str(run.targets[data]) == f"{data}: Stale file handle"
 
 
+def test_a_mount_whose_name_is_no_text_hides_no_sibling(machine: Machine) -> None:
+    data, = machine.mount("data ext4 rw")
+    with (machine.proc / "self/mountinfo").open("ab") as file:
+        file.write(b"9 0 9:9 / /mnt/caf\xe9 rw - ext4 /dev/sdz1 rw\n")
+    readings, run = machine.run(machine.disk())
+    assert set(values(readings, USED)) == {data}
+    assert {name for name, trouble in run.targets.items() if trouble} == {"/mnt/caf\\xe9"}
+
+
 @pytest.mark.parametrize(("fstab", "first", "then", "told"), [
     pytest.param("", "rw", "ro", (0, 1), id="was writable before"),
     pytest.param("", "ro", "ro", (0, 0), id="never was writable"),
