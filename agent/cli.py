@@ -109,11 +109,14 @@ def check(names: tuple[str, ...], path: Path | None, as_json: bool) -> None:
 @group.command(name="config")
 @_configured
 def show_config(path: Path | None) -> None:
-    """Validate; print the effective configuration, secrets masked."""
+    """Validate; print the effective configuration, secrets masked; say on standard error what would go unnoticed."""
     config = _load(path)
+    from agent import coverage
     from agent.effective import effective
 
     click.echo(effective(config), nl=False)
+    for notice in coverage.notices(config, time.time()):
+        click.echo(notice, err=True)
 
 
 @group.command()
@@ -240,6 +243,27 @@ def oncall(at: str, path: Path | None, as_json: bool) -> None:
         _print_json(duty.as_plain(config.policy, moment))
     else:
         duty.tell(config, moment, now)
+
+
+@group.command()
+@_configured
+@_as_json
+def coverage(path: Path | None, as_json: bool) -> None:
+    """Who would notice, hour by hour, that a part died, and who would be told. Exit code 1 when something is blind.
+
+    From the configuration alone, for the seven days from today. --json prints at, zone, blind (hours of the week in
+    which something is) and stretches (part, name, notices, hears, channels, after, until, mend, blind and hours, from
+    Monday's midnight). Times are unix seconds.
+    """
+    from agent import coverage as watched
+
+    config, now = _load(path), time.time()
+    plain = watched.as_plain(config, now)
+    if as_json:
+        _print_json(plain)
+    else:
+        watched.tell(config, now)
+    sys.exit(PROBLEM if plain["blind"] else 0)
 
 
 @group.command()
