@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from agent import VERSION, links, selfcheck
+from agent.audit import Auditor
 from agent.board import Board, CollectorState
 from agent.clock import Clock, JumpDetector
 from agent.config import Config, ConfigError, load
@@ -27,6 +28,7 @@ from agent.sdnotify import Systemd
 from agent.store import Store
 from agent.verbs import verbs
 from agent.web import Site
+from alerts import budget
 from alerts.desk import Desk
 from alerts.dialogue import Dialogue
 from alerts.digest import Measured
@@ -36,6 +38,7 @@ from alerts.notification import Letter, Notification, Proof, Reply, Status
 from alerts.outbox import Channel
 from alerts.policy import Contact
 from alerts.words import compose
+from collectors.base import Reading
 
 BEAT = 5.0  # seconds between two rounds of the desk's clock
 SELFCHECK_EVERY = 15.0  # seconds
@@ -74,6 +77,7 @@ class App:
             self.daily.sign, self.deeds.replied)
         self.exposition = Exposition(self.board.snapshot, lambda: self.config.metrics, lambda: self.desk.view.open,
                                      self.deeds, version=VERSION, started=self.clock.now())
+        self.auditor = Auditor(self, lambda: self.config.heartbeat, self.clock)
         self.site = Site(self)
         self.link_key = link_key(self.config.state) if self.config.web.public else b""
         self.public = PublicSite(self) if self.config.web.public else None
@@ -101,6 +105,7 @@ class App:
             self.public.start()
         self.control.start(verbs(self))
         threading.Thread(target=self._beat, name="desk-clock", daemon=True).start()
+        self.auditor.start()
         self._systemd.ready()
         log.info("ready", version=VERSION, config=str(self.path), state=str(self.config.state),
                  page=f"http://{self.config.web.listen}/")
@@ -109,6 +114,7 @@ class App:
         """Let a message in flight land, close the store. Nothing is lost: what was not done is a row."""
         self._systemd.stopping()
         self._stopping.set()
+        self.auditor.stop()
         self.schedule.stop()
         if self.public is not None:
             self.public.stop()
@@ -174,7 +180,7 @@ class App:
         """Each collector's options as text. The agent's own readings depend on whom it writes to, and how."""
         prints = {each.name: repr(each.collector) for each in self.config.collectors}
         contacts = self.config.policy.contacts
-        return prints | {selfcheck.NAME: repr((sorted(contacts), sorted(self.config.notifiers),
+        return prints | {selfcheck.NAME: repr((sorted(contacts), sorted(self.config.notifiers), self.config.heartbeat,
                                                [each.name for each in self.config.collectors]))}
 
     def _open_channels(self, old: dict[str, Channel]) -> None:
@@ -187,6 +193,7 @@ class App:
                 patience=lambda: self.config.policy.undelivered, outcomes=self._outcome, process=self.store.process,
                 window_open=self._window_open(name), heard=self._heard, listen_every=self._listen_every,
                 after=old.get(name),
+                allowance=lambda batch, now: budget.allowance(batch, self.store.sent, self.config.policy, now),
             )
             for name, notifier in self.config.notifiers.items()
         }
@@ -337,7 +344,7 @@ class App:
 
     def _check_self(self, now: float) -> None:
         self.store.refill_ballast()
-        readings = tuple(selfcheck.readings(
+        readings = (*self.auditor.readings(), *self._costs(now), *selfcheck.readings(
             self.desk.view, self.channels, self.config.policy, oldest=self.store.counts().get("oldest"),
             last_messages=self.store.last_messages(now - 7 * 86400), has_ballast=self.store.has_ballast,
             set_aside=sorted(self.config.state.glob("jaga.db.corrupt-*[0-9]")), config_error=self.config_error,
@@ -347,6 +354,13 @@ class App:
         self.desk.observe(selfcheck.NAME, (*readings, whole), None, now)
         self.board.put(CollectorState(selfcheck.NAME, SELFCHECK_EVERY, SELFCHECK_EVERY, readings=(*readings, whole),
                                       at=now, success=True, last_success=now))
+
+    def _costs(self, now: float) -> Iterator[Reading]:
+        """What this month's messages cost so far, where they have a price."""
+        policy = self.config.policy
+        if any(policy.price.values()):
+            for name, rupiah in budget.cost(self.store.sent(budget.month_began(policy, now)), policy).items():
+                yield selfcheck.COST(rupiah, notifier=name)
 
     def _stuck(self, now: float) -> list[str]:
         """Threads of ours that do not move: what a restart mends, and nothing else, is the watchdog's business."""

@@ -181,8 +181,8 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     metrics = _metrics(each.plugin for each in collectors)
     return Config(path=path, agent=agent, web=web, store=store, collectors=tuple(collectors),
                   rules={name: rule for name, rule in rules.items() if rule.metric in metrics},
-                  notifiers=notifiers, policy=policy, digest=digest, proof=proof, heartbeat=heartbeat, state=_state(env),
-                  metrics=metrics)
+                  notifiers=notifiers, policy=policy, digest=digest, proof=proof, heartbeat=heartbeat,
+                  state=_state(env), metrics=metrics)
 
 
 def _agent(top: Mapping[str, Any], reader: Reader) -> Any:

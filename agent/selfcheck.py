@@ -13,6 +13,12 @@ from collectors.base import Metric, Reading
 NAME = "agent"  # whose readings these are, where a collector's name is asked for
 
 OUTBOX_OLDEST = Metric("jaga_outbox_oldest_seconds", "Age of the oldest notification that no provider has yet.")
+AUDIT_SUCCESS = Metric("jaga_audit_success", "1 when the last audit found that alerting works; its note says why not.")
+HEARTBEAT_SUCCESS = Metric("jaga_heartbeat_last_success_timestamp_seconds",
+                           "When the heartbeat service last took the word that alerting works.")
+HEARTBEAT_FAILING = Metric("jaga_heartbeat_failing_seconds", "How long the heartbeat service has taken nothing.")
+COST = Metric("jaga_messages_cost_rupiah_total", "What this local month's messages cost.", ("notifier",),
+              kind="counter")
 STORE_WRITABLE = Metric("jaga_store_writable", "1 when the last commit to the database succeeded.")
 STORE_SET_ASIDE = Metric("jaga_store_set_aside", "Corrupt databases that were set aside and not looked at yet.")
 BALLAST = Metric("jaga_store_ballast", "1 while the reserve for a full disk is in place.")
@@ -35,7 +41,8 @@ PROOF_ANSWERED = Metric("jaga_proof_last_answer_timestamp_seconds", "When the we
 PASSING = ("approved", "received", "pending")  # the vendor's words; whatever else it says, the template is not sent
 
 # The runner's own metrics are judged by the rules of the agent, whichever collector they are about.
-__all__ = ["BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "DURATION", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST",
+__all__ = ["AUDIT_SUCCESS", "BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "COST", "DURATION", "HEARTBEAT_FAILING",
+           "HEARTBEAT_SUCCESS", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST",
            "OVERRUN", "PROOF_ANSWERED", "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS",
            "WATCH_UP", "readings"]
 

@@ -1,6 +1,6 @@
 """What may still be said today: a daily budget of messages and Rupiah that never holds back what cannot wait."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -67,15 +67,16 @@ def cost(sent: Sequence[Sent], policy: Policy) -> dict[str, float]:
     return spent
 
 
-def allowance(batch: Sequence[Notification], sent: Sequence[Sent], policy: Policy, now: float) -> Allowance:
-    """Judge one message to one person by one channel; `sent` is what went out since `day_began`.
+def allowance(batch: Sequence[Notification], sent_since: Callable[[float], Sequence[Sent]], policy: Policy,
+              now: float) -> Allowance:
+    """Judge one message to one person by one channel; `sent_since` tells what went out since a time.
 
-    Whatever shares a message with something that cannot wait goes along with it. The last message that the budget
-    allows says that it is the last one.
+    What cannot wait goes before anything is asked, and whatever shares a message with it goes along. The last message
+    that the budget allows says that it is the last one.
     """
     if any(n.severity == "critical" or n.reason in EXPECTED for n in batch):
         return FREE
-    budget, first = policy.budget, batch[0]
+    budget, first, sent = policy.budget, batch[0], sent_since(day_began(policy, now))
     price, so_far = policy.price.get(first.channel, 0.0), sum(cost(sent, policy).values())
     told = sum(each.count for each in sent if each.contact == first.contact and not each.critical)
 
