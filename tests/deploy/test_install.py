@@ -204,6 +204,23 @@ def test_a_version_that_does_not_start_is_rolled_back(installed: Machine, at_sta
     assert installed.sql("PRAGMA user_version") == "[(1,)]"
 
 
+def test_what_the_old_version_cannot_read_gives_way_to_the_copy(installed: Machine) -> None:
+    installed.release("1.1")
+    (installed.fake / "at-start").write_text("""
+sql() { runuser -u jaga -- /usr/bin/python3 -c "import sqlite3; c = sqlite3.connect('/var/lib/jaga/jaga.db')
+print(c.execute(\\"$1\\").fetchall()); c.commit()"; }
+echo venv-1.1 >/fake/broken
+case $1 in
+  venv-1.1-*) sql "INSERT INTO told VALUES ('unreadable')"; echo "$1" >>/fake/broken ;;
+  venv-1.0-*) sql "SELECT * FROM told" | grep -q unreadable && echo "$1" >>/fake/broken ;;
+esac""")
+    said = installed.install(succeeds=False)
+    assert "does not start on the database as the new version left it" in said
+    assert "rolled back: venv-1.0" in said
+    assert (installed.fake / "active").exists()
+    assert installed.sql("SELECT what FROM told") == "[('before',)]"
+
+
 def test_a_configuration_that_does_not_suit_stops_the_upgrade_before_anything_changes(installed: Machine) -> None:
     installed.run("sh", "-c", "echo 'mistake = 1' >> /etc/jaga/agent.toml")
     installed.release("1.1")
