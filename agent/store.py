@@ -439,8 +439,8 @@ class Store:
         """By severity: when the oldest word was created that no provider has, nor a newer one on the same problem."""
         return dict(self._read(
             "SELECT n.severity, min(n.created) FROM notifications n WHERE n.state IN ('queued', 'claimed')"
-            " AND NOT EXISTS (SELECT 1 FROM notifications s WHERE s.code = n.code AND s.state = 'sent' AND s.created >= n.created"
-            " AND s.id <> n.id) GROUP BY n.severity"))
+            " AND NOT EXISTS (SELECT 1 FROM notifications s WHERE s.code = n.code AND s.state = 'sent'"
+            " AND s.created >= n.created AND s.id <> n.id) GROUP BY n.severity"))
 
     def unproved(self, proof: Proof) -> dict[str, float]:
         """By channel: when the first message after the last one with that proof was accepted."""
