@@ -259,7 +259,7 @@ def test_a_mount_whose_name_is_no_text_hides_no_sibling(machine: Machine) -> Non
     with (machine.proc / "self/mountinfo").open("ab") as file:
         file.write(b"9 0 9:9 / /mnt/caf\xe9 rw - ext4 /dev/sdz1 rw\n")
     readings, run = machine.run(machine.disk())
-    assert set(values(readings, USED)) == {data}
+    assert set(values(readings, disk.USED)) == {data}
     assert {name for name, trouble in run.targets.items() if trouble} == {"/mnt/caf\\xe9"}
 
 
