@@ -103,7 +103,7 @@ def step(incident: Incident, event: Event, now: float, policy: Policy) -> tuple[
         case Pass():
             return _climbed(_unacked(incident), now, policy)
         case Resolve(who):
-            return _closed(incident, now, who)
+            return _closed(_unacked(incident), now, who)  # if it comes back, nobody has it
         case Unwatched(keys):
             members = {key: member for key, member in incident.members.items() if key not in keys}
             if len(members) == len(incident.members):
@@ -182,7 +182,8 @@ def _recur(incident: Incident, finding: Finding, now: float, policy: Policy) -> 
         calm_since=None,
     )
     again = _turned(again, now, policy)
-    if not (again.acked_until is not None and RANK[finding.severity] <= RANK[again.acked_severity]):
+    holds = again.acked_until is not None and now < again.acked_until  # it may have run out while all was well
+    if not (holds and RANK[finding.severity] <= RANK[again.acked_severity]):
         again = _at_step(_unacked(again), 0, now, policy)
     if again.flapping:
         return again, () if was_flapping else ("flapping",)
