@@ -66,6 +66,7 @@ DECODERS = [msgspec.json.Decoder(kind) for kind in (Incident, Message, Notificat
 
 T = TypeVar("T")
 BUSY_SECONDS = 5.0  # only a person's own sqlite3 shell can hold the file: the daemon is its one writer
+PENT_UP = 1000  # words to one person that are looked at together: a night without a line, with all its reminders
 RECUR_WITHIN = 86400.0  # closed incidents kept at hand, far longer than any flapping window
 
 
@@ -270,8 +271,14 @@ class Store:
         if not first:
             return []
         rows = self._read("SELECT body FROM notifications WHERE state = 'queued' AND channel = ? AND contact = ?"
-                          " ORDER BY id LIMIT ?", (channel, first[0][0], limit))
-        return [_unpack(body, Notification) for (body,) in rows]
+                          " ORDER BY id LIMIT ?", (channel, first[0][0], PENT_UP))
+        batch, problems = list[Notification](), set[str]()
+        for notification in (_unpack(body, Notification) for (body,) in rows):
+            about = notification.mark if notification.answer or notification.digest else notification.code
+            if about in problems or len(problems) < limit:
+                problems.add(about)
+                batch.append(notification)
+        return batch
 
     def next_ripe(self, channel: str) -> float | None:
         """When the next batch window of that channel ends."""

@@ -17,7 +17,7 @@ from alerts.budget import FREE, Allowance
 from alerts.ledger import Ledger, Message, StoreError
 from alerts.notification import Busy, Letter, Notification, Notifier, Proof, Receipt, Refused, Reply, Status, Uncertain
 
-BATCH = 20  # problems in one letter; the rest goes in the next
+BATCH = 20  # problems in one letter, with all that there is to say on each; the rest goes in the next
 PACE = 6.0  # seconds between two messages to one person: WhatsApp's pair rate, and kindness elsewhere
 ASK_AFTER = 10.0  # seconds before a provider is asked for a mark: its list may lag behind what it accepted
 IDLE = 30.0  # look at least this often, so that a lost wake-up costs little
