@@ -173,6 +173,10 @@ class Channel:
             except StoreError as error:
                 log.error("outbox_store_failed", channel=self.name, error=str(error))
                 pause = BACK_OFF[0]
+            except Exception as error:  # the thread must live on; an incident tells that the channel does not work
+                log.exception("outbox_failed", channel=self.name)
+                self._back_off(_why(error), None)
+                pause = BACK_OFF[0]
             self._awake.wait(pause)
 
     def turn(self) -> float:
@@ -185,14 +189,16 @@ class Channel:
         dropped = self._ledger.drop_stale(self.name, now)
         if dropped:
             self._outcomes(self.name, "stale", dropped, now)
+        answers = True  # a vendor that lets us wait is asked one thing a turn: what is to be sent must not wait as well
         for message in self._ledger.under_way(self.name):
             if message.state == "sending" and message.owner != self._process:
                 message = msgspec.structs.replace(message, state="uncertain", next_at=message.claimed + ASK_AFTER)
-            if message.next_at is not None and message.next_at <= self._clock():
+            if answers and message.next_at is not None and message.next_at <= self._clock():
+                self.turned_at = self._clock()
                 if message.state == "uncertain":
-                    self._recover(message)
+                    answers = self._recover(message)
                 elif message.state == "accepted":
-                    self._inquire(message)
+                    answers = self._inquire(message)
         self._take_news()
         self._ledger.let_go(self.name, now)
         self._say_late()
@@ -249,6 +255,7 @@ class Channel:
 
     def _post(self, message: Message, batch: Sequence[Notification]) -> None:
         """One attempt; whatever the vendor answers ends in a state."""
+        self.turned_at = self._clock()
         try:
             receipt = self._notifier.send(message.letter)
         except Refused as refused:
@@ -261,7 +268,7 @@ class Channel:
             self._doubt(message, batch, uncertain.why)
         except Exception as error:  # a notifier's own fault: what it sent is not known, and the channel must live on
             log.exception("notifier_failed", channel=self.name)
-            self._doubt(message, batch, f"{type(error).__name__}: {error}")
+            self._doubt(message, batch, _why(error))
         else:
             self._accept(message, batch, receipt)
 
@@ -315,8 +322,11 @@ class Channel:
 
     # --- after it left -------------------------------------------------------------------------------------------
 
-    def _recover(self, message: Message) -> None:
-        """Was it accepted? Ask by the mark; where nobody can be asked, repeat what is critical and nothing else."""
+    def _recover(self, message: Message) -> bool:
+        """Was it accepted? Ask by the mark; where nobody can be asked, repeat what is critical and nothing else.
+
+        Returns whether the vendor answered. Where it does not, sending goes on: only this message waits for it.
+        """
         batch = self._ledger.notifications_of(message)
         if not hasattr(self._notifier, "find"):
             if message.letter.severity == "critical" and message.questions < REPEATS:
@@ -326,18 +336,20 @@ class Channel:
                 self._outcomes(self.name, "unknown", batch, self._clock())
                 if message.letter.severity == "critical":  # of the rest a second copy would be one too many
                     self._give_back(batch, message.error, self._clock())
-            return
+            return True
         try:
             receipt = cast(Finder, self._notifier).find(message.letter.mark, message.letter.to)
-        except (Busy, Uncertain, Refused) as error:
-            self._back_off(error.why, None)
+        except Exception as error:  # what no notifier should raise is no answer either
+            log.warning("mark_unknown", channel=self.name, mark=message.letter.mark, error=_why(error))
+            wait = min(ASK_AGAIN, ASK_AFTER * 2.0**message.questions)
             self._ledger.record(msgspec.structs.replace(
-                message, owner=self._process, next_at=self._paused_until, questions=message.questions + 1))
-            return
+                message, owner=self._process, next_at=self._clock() + wait, questions=message.questions + 1))
+            return False
         if receipt is not None:
             self._accept(message, batch, receipt)
         else:
             self._post(self._claimed_anew(message), batch)
+        return True
 
     def _claimed_anew(self, message: Message) -> Message:
         """The same letter under the same mark, claimed by this process before it goes out again."""
@@ -360,18 +372,20 @@ class Channel:
             elif message is None and self._clock() < keep_until:  # it may come before the answer to the sending
                 self._learnt.append((provider_id, status, keep_until))
 
-    def _inquire(self, message: Message) -> None:
+    def _inquire(self, message: Message) -> bool:
+        """What became of it? Returns whether the vendor answered."""
         now = self._clock()
         asked = msgspec.structs.replace(message, questions=message.questions + 1)
         asked = msgspec.structs.replace(
             asked, next_at=now + QUESTIONS[min(asked.questions, len(QUESTIONS) - 1)])
         try:
             status = cast(Inquirer, self._notifier).status(message.provider_id)
-        except (Busy, Uncertain, Refused) as error:
-            log.warning("status_unknown", channel=self.name, mark=message.letter.mark, error=error.why)
+        except Exception as error:  # what no notifier should raise is no answer either
+            log.warning("status_unknown", channel=self.name, mark=message.letter.mark, error=_why(error))
             self._ledger.record(self._enough(asked, now))
-            return
+            return False
         self._settle(asked, status)
+        return True
 
     def _settle(self, message: Message, status: Status) -> None:
         now, batch = self._clock(), self._ledger.notifications_of(message)
@@ -424,10 +438,10 @@ class Channel:
         self._listen_at = now + self._listen_every()
         try:
             replies = cast(Listener, self._notifier).replies(self._listened_to)
-        except (Busy, Uncertain, Refused) as error:
+        except Exception as error:  # what no notifier should raise is no answer either
             if not self.deaf:
-                log.warning("replies_unknown", channel=self.name, error=error.why)
-            self.deaf = error.why
+                log.warning("replies_unknown", channel=self.name, error=_why(error))
+            self.deaf = _why(error)
             return False
         if self.deaf:
             log.info("replies_known_again", channel=self.name)
@@ -470,8 +484,8 @@ class Channel:
                 except Busy as busy:
                     self._back_off(busy.why, busy.retry_after)
                     return
-                except (Refused, Uncertain) as error:  # nothing to be written down now: say it and go on
-                    log.error("emergency_message_failed", channel=self.name, mark=letter.mark, error=error.why)
+                except Exception as error:  # nothing to be written down now: say it and go on
+                    log.error("emergency_message_failed", channel=self.name, mark=letter.mark, error=_why(error))
                 else:
                     self._outcomes(self.name, "accepted", [notification], self._clock())
             self._from_memory.popleft()
@@ -491,3 +505,8 @@ class Channel:
         if hasattr(self._notifier, "replies"):
             times.append(min(self._listen_at, now + self._listen_every()))
         return min(IDLE, max(0.05, min(times, default=now + IDLE) - now))
+
+
+def _why(error: Exception) -> str:
+    """A notifier's own words; for what it should not have raised, the kind of fault with them."""
+    return error.why if isinstance(error, Busy | Uncertain | Refused) else f"{type(error).__name__}: {error}"

@@ -1,5 +1,6 @@
 """The one door's promises: at least once, never blindly twice, and nothing lost on the way."""
 
+import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from alerts.notification import (
     Proof,
     Receipt,
     Refused,
+    Reply,
     Section,
     Status,
     Uncertain,
@@ -349,3 +351,65 @@ def crash_or(door: Door, act: Callable[[], object], met: str) -> None:
     with pytest.raises(Killed):
         act()
     door.begin("second")
+
+
+@pytest.mark.parametrize("asks", ["status", "find", "replies"])
+def test_a_question_that_breaks_holds_up_no_message(tmp_path: Path, asks: str) -> None:
+    class Broken(Vendor):
+        def replies(self, since: float) -> Sequence[Reply]:
+            return []
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a field that was never documented")
+
+    vendor = Broken()
+    setattr(vendor, asks, broken)
+    vendor.script = ["lost"] if asks == "find" else []
+    door = Door(tmp_path, vendor)
+    door.queue(("A3B", 1))
+    door.after(5).after(ASK_AFTER)
+    door.queue(("C4D", 1), contact="sari")
+    for _ in range(20):
+        door.after(5)
+    assert "C4D-1" in door.marks
+
+
+def test_a_vendor_that_answers_nothing_keeps_no_message_waiting_and_the_thread_goes_round(door: Door) -> None:
+    class Slow(Vendor):
+        def status(self, provider_id: str) -> Status:
+            rounds.append(door.now - door.channel.turned_at)
+            door.now += 10
+            raise Busy("time-out")
+
+    rounds: list[float] = []
+    for ordinal in range(20):
+        door.queue(("A3B", ordinal + 1), contact=f"person {ordinal}")
+    door.after(5)
+    assert len(door.marks) == 20
+    door.vendor.status = Slow().status  # type: ignore[method-assign]
+    door.queue(("C4D", 1), contact="sari")
+    for _ in range(3):
+        door.after(5)
+    assert "C4D-1" in door.marks
+    assert max(rounds) < 20
+
+
+def test_what_the_outbox_trips_over_does_not_end_its_thread(tmp_path: Path) -> None:
+    door, again = Door(tmp_path), threading.Event()
+    tripped = iter([RuntimeError("our own fault")])
+
+    def clock() -> float:
+        if threading.current_thread().name == "outbox-twilio":
+            for error in tripped:
+                raise error
+            again.set()
+        return door.now
+
+    door.channel._clock = clock
+    door.channel.start()
+    try:
+        assert again.wait(10)
+        assert door.channel.error == "RuntimeError: our own fault"
+    finally:
+        door.channel.stop()
+        door.channel.join(10)
