@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -265,9 +265,11 @@ class Store:
 
     # --- the outbox's side -----------------------------------------------------------------------------------------
 
-    def open_batch(self, channel: str, now: float, limit: int) -> list[Notification]:
-        first = self._read("SELECT contact FROM notifications WHERE state = 'queued' AND channel = ?"
-                           " AND not_before <= ? ORDER BY not_before LIMIT 1", (channel, now))
+    def open_batch(self, channel: str, now: float, limit: int, not_to: Collection[str] = ()) -> list[Notification]:
+        first = self._read(
+            "SELECT contact FROM notifications WHERE state = 'queued' AND channel = ? AND not_before <= ?"
+            " AND contact NOT IN (SELECT value FROM json_each(?)) ORDER BY not_before LIMIT 1",
+            (channel, now, json.dumps(list(not_to))))
         if not first:
             return []
         rows = self._read("SELECT body FROM notifications WHERE state = 'queued' AND channel = ? AND contact = ?"

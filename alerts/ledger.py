@@ -1,6 +1,6 @@
 """What must be remembered, and the promise of whoever remembers it: all of a change, or none of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -99,8 +99,8 @@ class Ledger(Protocol):
 
     def remembered(self, now: float) -> Remembered: ...
 
-    def open_batch(self, channel: str, now: float, limit: int) -> Sequence[Notification]:
-        """The queued notifications of the person whose batch window ended first; empty when none is ripe."""
+    def open_batch(self, channel: str, now: float, limit: int, not_to: Collection[str] = ()) -> Sequence[Notification]:
+        """The queued notifications of the person whose batch window ended first, those in `not_to` left out."""
 
     def next_ripe(self, channel: str) -> float | None:
         """When the next batch window ends, if anything is queued."""

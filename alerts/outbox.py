@@ -212,8 +212,9 @@ class Channel:
 
     def _send_batches(self) -> None:
         while not self._stopped.is_set() and (now := self._clock()) >= self._paused_until:
-            batch = self._ledger.open_batch(self.name, now, BATCH)
-            if not batch or now < self._last_to.get(batch[0].contact, float("-inf")) + PACE:
+            resting = [contact for contact, at in self._last_to.items() if now < at + PACE]
+            batch = self._ledger.open_batch(self.name, now, BATCH, resting)  # nobody waits for another's pace
+            if not batch:
                 return
             self._claim_and_send(batch, now)
 
@@ -496,8 +497,8 @@ class Channel:
         times = [m.next_at for m in self._ledger.under_way(self.name) if m.next_at is not None]
         ripe = self._ledger.next_ripe(self.name)
         if ripe is not None:
-            recent = max(self._last_to.values(), default=float("-inf")) + PACE
-            times.append(max(ripe, self._paused_until, min(recent, now + PACE)))
+            rested = [at + PACE for at in self._last_to.values() if now < at + PACE]
+            times.append(max(self._paused_until, ripe if ripe > now else min(rested, default=now)))
         if self._from_memory:
             times.append(self._paused_until)
         if self._learnt:

@@ -146,6 +146,14 @@ def test_two_messages_to_one_person_keep_the_pair_rate(door: Door) -> None:
     assert door.after(PACE - 5).marks == ["A3B-1", "C4D-1"]
 
 
+def test_nobody_waits_for_the_pace_of_somebody_else(door: Door) -> None:
+    door.queue(("A3B", 1))
+    door.after(5).queue(("C4D", 1))
+    door.queue(("E6F", 1), contact="sari")
+    assert door.after(5).marks == ["A3B-1", "E6F-1"]
+    assert door.after(PACE - 5).marks == ["A3B-1", "E6F-1", "C4D-1"]
+
+
 def test_a_busy_vendor_is_tried_again_and_what_waited_goes_together(door: Door) -> None:
     door.vendor.script = [Busy("429", 30.0)]
     door.queue(("A3B", 1))
