@@ -70,7 +70,7 @@ def covers(config: Config, at: float) -> Iterator[Cover]:
     yield _outside("agent", "systemd_heartbeat" if outside else "systemd")
     ladder = _ladder(config, at)
     yield _app(config, ladder, at)
-    for channel in sorted(_leaving(config)):
+    for channel in sorted(leaving(config)):
         yield _channel(config, channel, at)
     yield _duty(config, ladder, at)
     yield _warnings(config, ladder, at)
@@ -88,7 +88,7 @@ class _Rung(msgspec.Struct, frozen=True):
     channels: tuple[str, ...]
 
 
-def _leaving(config: Config) -> frozenset[str]:
+def leaving(config: Config) -> frozenset[str]:
     """The channels that reach somebody who does not sit before this machine."""
     kinds = plugins.notifiers()
     return frozenset(name for name, each in config.notifiers.items() if kinds.name_of(type(each)) != "console")
@@ -96,7 +96,7 @@ def _leaving(config: Config) -> frozenset[str]:
 
 def _ladder(config: Config, at: float, rule: str = "", channel: str = "") -> list[_Rung]:
     """Who is told of such a problem in which order, if nobody takes it; `channel` is dead, and groups do not count."""
-    policy, rungs, leaving = config.policy, dict[str, _Rung](), _leaving(config) - {channel}
+    policy, rungs, outside = config.policy, dict[str, _Rung](), leaving(config) - {channel}
     labels = (("notifier", channel),) if channel else ()
     for step in policy.steps_for("critical", rule, labels):
         for person in policy.persons(step, at):
@@ -104,7 +104,7 @@ def _ladder(config: Config, at: float, rule: str = "", channel: str = "") -> lis
             if contact is None or contact.group or person in rungs:
                 continue
             ways = (*policy.ways(person, step), *contact.channels, *contact.copy)  # the next where one fails
-            if usable := tuple(dict.fromkeys(name for name in ways if name in leaving)):
+            if usable := tuple(dict.fromkeys(name for name in ways if name in outside)):
                 rungs[person] = _Rung(person, step.after, usable)
     return list(rungs.values())
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException, MisdirectedRequest, NotFound
 
+from agent import selfcheck
+from agent.coverage import leaving
 from agent.listener import Listener, guard, headers
 from agent.standing import SAME_CODE, House, display, find, reader, row, says, since, span, standing, watched
 from agent.wording import Wording, wording
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).with_name("pages")
 THREADS = 8
+LOST_AFTER = 120.0  # seconds without a message getting through
 REFRESH = 30  # seconds between two looks of an open page
 HEADERS = headers(style="'self'", form="'none'", referrer="no-referrer")
 
@@ -120,8 +123,23 @@ def _overview(house: House) -> dict[str, Any]:
         "on_duty": display(policy.on_duty(me.now), policy) or words.nobody_has_it,
         "accepted": words.never if accepted is None else f"{me.clock(accepted)} ({span(me.now - accepted, me)})",
         "data_age": span(min(ages), me) if ages else words.never,
+        "line_lost": _line_lost(house, me),
         "unsaved": fill(words.unsaved, {"error": line(view.store_error)}) if view.store_error else "",
     }
+
+
+def _line_lost(house: House, me: Reader) -> str:
+    """Since when no message has left this machine, where a channel has been failing for long and none got through."""
+    channels, state = leaving(house.config), house.board.snapshot().get(selfcheck.NAME)
+    failing = [reading.value for reading in state.readings if reading.metric == selfcheck.NOTIFIER_FAILING.name
+               and dict(reading.labels)["notifier"] in channels] if state is not None else []
+    if state is None or state.at is None or max(failing, default=0.0) <= LOST_AFTER:
+        return ""
+    since = state.at - max(failing)
+    if any((message.accepted_at or 0.0) > since for message in house.store.last_messages(since)
+           if message.channel in channels):
+        return ""
+    return fill(wording(me.language).line_lost, {"at": me.clock(since)})
 
 
 def _frame(me: Reader) -> dict[str, Any]:

@@ -32,6 +32,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     data_age: str
     made_at: str
     unsaved: str
+    line_lost: str
 
     # one incident
     details: str
@@ -128,6 +129,7 @@ ID = Wording(
     data_age="Data terakhir",
     made_at="Dibuat {at}; diperbarui sendiri tiap 30 detik.",
     unsaved="Catatan belum dapat disimpan: {error}",
+    line_lost="Sejak {at} tidak ada pesan yang keluar dari mesin ini (internet putus?). Yang menunggu menyusul sendiri.",
     details="Rincian",
     first="Langkah pertama (teknisi)",
     lay="Langkah pertama (tanpa terminal)",
@@ -234,6 +236,7 @@ EN = Wording(
     data_age="Newest data",
     made_at="Made {at}; refreshes itself every 30 seconds.",
     unsaved="Records cannot be stored: {error}",
+    line_lost="Since {at} no message has left this machine (is its internet down?). What waits follows by itself.",
     details="Details",
     first="First step (technician)",
     lay="First step (without a terminal)",

@@ -14,9 +14,11 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
+from agent import plugins
 from agent.board import CollectorState
 from agent.config import Web
 from agent.control import Occupied
+from agent.selfcheck import NOTIFIER_FAILING
 from agent.web import HEADERS, Site, make
 from alerts.ledger import Changes, Message
 from alerts.notification import Letter, Proof
@@ -51,6 +53,28 @@ def page(client: FlaskClient, path: str, status: int = 200, **more: Any) -> str:
     response = client.get(path, base_url=HERE, **more)
     assert response.status_code == status
     return response.get_data(as_text=True)
+
+
+def test_the_page_says_since_when_nothing_has_left_this_machine(house: FakeHouse, client: FlaskClient) -> None:
+    webhook = plugins.notifiers()["webhook"].cls(url="https://hooks.example.id/jaga")
+    house.config = msgspec.structs.replace(house.config, notifiers={"console": object(), "hook": webhook, "two": webhook}
+                                           | house.config.notifiers)
+
+    def failing(**seconds: float) -> bool:
+        readings = tuple(NOTIFIER_FAILING(value, notifier=name) for name, value in seconds.items())
+        house.board.put(CollectorState("agent", 15.0, 15.0, readings=readings, at=house.clock.now(), success=True))
+        return "Sejak 08.30 WIB tidak ada pesan yang keluar" in page(client, "/")
+
+    assert not failing(console=9999.0, hook=0.0, two=0.0)  # the terminal is no line
+    assert not failing(hook=119.0, two=0.0)
+    assert failing(hook=1800.0, two=0.0)
+    letter = Letter(mark="K7M-1", to="", name="", language="id", severity="critical", created=NOW, stale_at=NOW + 9,
+                    subject="s", sections=())
+    message = house.store.claim([], Message(id=0, channel="two", contact="budi", letter=letter, state="sending",
+                                            claimed=NOW - 60, owner="x"))
+    assert failing(hook=1800.0, two=0.0)
+    house.store.record(msgspec.structs.replace(message, state="done", proof=Proof.ACCEPTED, accepted_at=NOW - 60))
+    assert not failing(hook=1800.0, two=0.0)  # the other channel got through meanwhile
 
 
 def accepted(house: FakeHouse, code: str) -> None:
