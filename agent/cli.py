@@ -267,10 +267,18 @@ def coverage(path: Path | None, as_json: bool) -> None:
 
 
 @group.command()
+@click.option("--propose", is_flag=True, help="Print thresholds proposed from what the first week saw, for agent.toml.")
 @_configured
 @_as_json
-def rules(path: Path | None, as_json: bool) -> None:
+def rules(propose: bool, path: Path | None, as_json: bool) -> None:
     """The rules in force: what each judges, when it is a problem, and its row in the SOP."""
+    if propose:
+        answer = _ask(path, "propose")
+        if as_json:
+            _print_json(answer)
+        else:
+            click.echo(answer["toml"] or _words(_language(_file(path))).no_proposals)
+        return
     config = _load(path)
     if as_json:
         import msgspec

@@ -3,27 +3,27 @@
 `tick` belongs to the desk's clock. What was done is remembered in the same commit as the words that were queued for it.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 
 import msgspec
 import structlog
 
+from agent.firstweek import FirstWeek
 from agent.routine import BOGUS, Setup, display
 from agent.weekly import Weekly
 from alerts import digest, localtime
 from alerts.desk import ANSWERS, Desk
 from alerts.digest import Digest, Measured, Row, Signature
+from alerts.digest_words import TOO_LATE, digests
 from alerts.handover import announce
 from alerts.incident import Incident, Told
 from alerts.ledger import Ledger, StoreError
 from alerts.notification import Answer, Notification
-from alerts.policy import Contact, Policy
+from alerts.policy import Contact
 from alerts.roster import order
-from alerts.telling import notify
 
 LATE = 300.0  # seconds after its hour from which a digest says that it is late
-TOO_LATE = 4 * 3600.0  # seconds after which nobody wants the morning's list any more
 SETTLING = 300.0  # seconds after a start that the collectors may take for their first report
 REMIND = 1800.0  # seconds for signing, before the reminder and before the next person
 DUTY, MORNING = "duty", "morning"  # keys of what is remembered
@@ -50,9 +50,10 @@ class Daily:
         self._started = now
         self._seen = float(ledger.meta(DUTY) or 0.0)
         self._morning = msgspec.json.decode(ledger.meta(MORNING) or "{}", type=Morning)
-        self.weekly = Weekly(desk, ledger)
+        self.weekly, self.first_week = Weekly(desk, ledger), FirstWeek(desk, ledger)
         self._duties: dict[str, Callable[[Setup, float], None]] = {
-            "hand_over": self._hand_over, "digest": self._digest, "urge": self._urge, "proof": self.weekly.tick}
+            "hand_over": self._hand_over, "digest": self._digest, "urge": self._urge, "proof": self.weekly.tick,
+            "first_week": self.first_week.tick}
         self._broken: set[str] = set()
 
     def tick(self, now: float) -> None:
@@ -105,7 +106,8 @@ class Daily:
         duty = setup.policy.on_duty(now)
         to = [pair for name in dict.fromkeys((duty, *setup.digest.to)) for pair in setup.ways(name)]
         log.info("digest", day=today.isoformat(), to=len(to), late=made.late)
-        self._remember(Morning(day=today.isoformat(), at=now, told=duty), words(made, to, setup.policy, now))
+        self._remember(Morning(day=today.isoformat(), at=now, told=duty),
+                       digests(made, to, setup.policy, now, code=ANSWERS))
 
     def _unsaid(self, now: float) -> list[Incident]:
         """What the night or the first week held back, and was over before anybody was told."""
@@ -156,13 +158,13 @@ class Daily:
             self._remember(msgspec.structs.replace(done, stage=2))
         elif done.stage == 0 and (channel := setup.answering(done.told)):
             self._remember(msgspec.structs.replace(done, stage=1, at=now),
-                           words(about, [Told(done.told, channel)], setup.policy, now))
+                           digests(about, [Told(done.told, channel)], setup.policy, now, code=ANSWERS))
         else:
             others = [name for name in order(setup.policy.roster, now) if name != done.told and setup.answering(name)]
             passed = msgspec.structs.replace(about, kind="passed", who=display(done.told, setup.policy))
             to = [Told(name, setup.answering(name)) for name in others[:1]]
             log.info("not_signed", rows=[row.id for row in about.unsigned], asked=others[:1])
-            self._remember(msgspec.structs.replace(done, stage=2), words(passed, to, setup.policy, now))
+            self._remember(msgspec.structs.replace(done, stage=2), digests(passed, to, setup.policy, now, code=ANSWERS))
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -178,13 +180,6 @@ class Daily:
     def _remember(self, morning: Morning, notifications: Sequence[Notification] = ()) -> None:
         self._morning = morning
         self._desk.post(notifications, {MORNING: msgspec.json.encode(morning).decode()})
-
-
-def words(about: Digest, to: Iterable[Told], policy: Policy, now: float) -> list[Notification]:
-    """The digest for each of them; the desk numbers them."""
-    blank = Incident(code=ANSWERS, key="digest", opened=now, members={}, severity="warning")
-    return [msgspec.structs.replace(notify(blank, "digest", pair, policy, now, 0), digest=about,
-                                    stale_at=now + TOO_LATE) for pair in to]
 
 
 def _done(last: str, today: date) -> bool:

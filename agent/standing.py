@@ -10,6 +10,7 @@ import msgspec
 from agent.board import Board, CollectorState
 from agent.clock import Clock
 from agent.config import Config
+from agent.daily import Daily
 from agent.store import Store
 from agent.wording import Wording, wording
 from alerts.desk import Desk
@@ -44,6 +45,8 @@ class House(Protocol):
     def board(self) -> Board: ...
     @property
     def clock(self) -> Clock: ...
+    @property
+    def daily(self) -> Daily: ...
     @property
     def exposition(self) -> Exposition: ...
 

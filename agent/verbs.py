@@ -26,7 +26,7 @@ def verbs(house: House) -> dict[str, Verb]:
     """All of them, by name."""
     told: dict[str, Callable[[House, dict[str, Any], str], Any]] = {
         "incidents": _incidents, "ack": _ack, "unack": _unack, "notify_test": _notify_test, "forget": _forget,
-        "status": _status, "silence": _silence, "silences": _silences, "expire": _expire,
+        "status": _status, "silence": _silence, "silences": _silences, "expire": _expire, "propose": _propose,
     }
 
     def bound(verb: Callable[[House, dict[str, Any], str], Any]) -> Verb:
@@ -113,6 +113,10 @@ def _expire(house: House, params: dict[str, Any], _who: str) -> dict[str, Any]:
         raise Declined(fill(words.unknown_silence, {"id": id}), fill(words.known_silences, {"ids": known}))
     house.desk.expire(mine[0].id, house.clock.now())
     return {"text": fill(words.expired, {"id": mine[0].id})}
+
+
+def _propose(house: House, _params: dict[str, Any], _who: str) -> dict[str, str]:
+    return {"toml": house.daily.first_week.toml()}
 
 
 def _notify_test(house: House, params: dict[str, Any], _who: str) -> list[dict[str, Any]]:

@@ -73,6 +73,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     known_silences: str
     expired: str
     no_silences: str
+    no_proposals: str
     unknown_contact: str
     known_contacts: str
     barred: str
@@ -177,6 +178,7 @@ ID = Wording(
     known_silences="Yang ada: {ids}",
     expired="Diam {id} diakhiri.",
     no_silences="Tidak ada yang didiamkan.",
+    no_proposals="Tidak ada usulan: yang terlihat di minggu pertama tidak terlalu sering.",
     unknown_contact="Tidak ada kontak bernama {contact} di agent.toml.",
     known_contacts="Yang ada: {contacts}.",
     barred="Pengguna ini tidak boleh bertanya kepada Jaga ({path}).",
@@ -284,6 +286,7 @@ EN = Wording(
     known_silences="There are: {ids}",
     expired="The silence {id} is over.",
     no_silences="Nothing is silenced.",
+    no_proposals="Nothing is proposed: what the first week saw was not too often.",
     unknown_contact="There is no contact named {contact} in agent.toml.",
     known_contacts="There is {contacts}.",
     barred="This user may not speak to Jaga ({path}).",

@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from alerts.digest import WAITS_FOR_THE_DIGEST, Digest, Judged, ToSign
-from alerts.incident import Incident
+from alerts.incident import Incident, Told
 from alerts.notification import Notification, Section
+from alerts.policy import Policy
 from alerts.problem import Reader, topic
+from alerts.telling import notify
 from alerts.text import fill, line
 
+TOO_LATE = 4 * 3600.0  # seconds after which nobody wants the morning's list any more
 TOPICS = 2  # problems named in the first line; the rest is counted
 LISTED = 5  # incidents named in a list: it must stay one look long
 SIGNS = {"good": "✓", "bad": "✗", "unknown": "?"}  # a shape and a word, for whoever cannot tell colours
@@ -85,6 +90,13 @@ def digested(notification: Notification, digest: Digest, reader: Reader) -> Sect
     headline, since, detail, answer = _PARTS[digest.kind](digest, reader, words)
     return Section(code="", mark=notification.mark, severity=notification.severity, reason="digest",
                    headline=headline, since=since, detail="\n".join(filter(None, detail)), answer=answer)
+
+
+def digests(about: Digest, to: Iterable[Told], policy: Policy, now: float, *, code: str) -> list[Notification]:
+    """The digest for each of them, to be numbered by the desk; `code` stands where an incident's would."""
+    blank = Incident(code=code, key="digest", opened=now, members={}, severity="warning")
+    return [msgspec.structs.replace(notify(blank, "digest", pair, policy, now, 0), digest=about,
+                                    stale_at=now + TOO_LATE) for pair in to]
 
 
 _Parts = tuple[str, str, list[str], str]

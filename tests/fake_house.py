@@ -6,7 +6,9 @@ from typing import Any
 
 from agent.board import Board, CollectorState
 from agent.config import load
+from agent.daily import Daily
 from agent.metrics import Deeds, Exposition
+from agent.routine import Setup
 from agent.store import Store
 from alerts.desk import Desk
 from alerts.judgement import RuleBook
@@ -48,6 +50,9 @@ class FakeHouse:
                          now=self.clock.now(), chance=random.Random(7))  # the same codes each time
         self.exposition = Exposition(self.board.snapshot, lambda: self.config.metrics, lambda: self.desk.view.open,
                                      Deeds(), version="0", started=NOW)
+        self.daily = Daily(self.desk, self.store, lambda: Setup(
+            policy=self.config.policy, proofs=proofs, two_way=frozenset(), digest=self.config.digest,
+            proof=self.config.proof), list, self.clock.now())
         self.clock.wall = NOW
 
     def close(self) -> None:

@@ -264,6 +264,19 @@ def test_rules_lists_every_rule_in_force(house: FakeHouse) -> None:
     assert [each["name"] for each in json.loads(said(jaga(house, "rules", "--json"))[1])] == list(house.config.rules)
 
 
+def test_rules_propose_prints_what_the_first_week_saw_as_toml(daemon: FakeHouse) -> None:
+    assert said(jaga(daemon, "rules", "--propose"))[:2] == (
+        0, "Tidak ada usulan: yang terlihat di minggu pertama tidak terlalu sering.\n")
+    for _ in range(2):
+        daemon.clock.wall += 8000
+        daemon.report(USED(0.85, mount="/"))
+        daemon.daily.tick(daemon.clock.now())
+        daemon.clock.wall += 8000
+        daemon.report(USED(0.1, mount="/"))
+    assert said(jaga(daemon, "rules", "--propose"))[:2] == (
+        0, '[rules.disk_space]\n# 2 × mount="/": 85%\nwarning = "86%"\n')
+
+
 # --- check -----------------------------------------------------------------------------------------------------------
 
 COLLECTOR = '''

@@ -8,13 +8,15 @@ import msgspec
 import pytest
 
 from agent import routine
+from agent.config import load
 from agent.daily import Daily
 from agent.routine import Setup
 from alerts.dialogue import Dialogue
 from alerts.digest import Digest, Measured
 from alerts.notification import Notification, Proof, Reply
 from alerts.policy import Contact
-from alerts.quiet import Hours
+from alerts.proposals import Seen, propose, toml
+from alerts.quiet import Hours, Quiet
 from alerts.roster import Rotation
 from alerts.words import compose
 from collectors.base import Reading
@@ -539,3 +541,82 @@ def test_the_words_of_the_proof(tmp_path: Path) -> None:
         "Budi belum membalas uji mingguan Jaga lewat chat (dikirim Jum 9 Jan 15.00 WIB). Mungkin pesan Jaga tidak "
         "sampai: telepon Budi, lalu periksa kanal itu."]
     house.store.close()
+
+
+# --- the end of the first week -----------------------------------------------------------------------------------
+
+
+def first_week(folder: Path, **fields: object) -> House:
+    return House(folder, digest=routine.Digest(at=""), begins=MIDNIGHT, probation=7 * DAY, **fields)  # type: ignore[arg-type]
+
+
+def swells(house: House, value: float, hour: str, day: int) -> None:
+    """The disk is that full for ten minutes."""
+    house.goes(hour, day)
+    house.sees(value, "a", metric="disk")
+    house.now += 600
+    house.daily.tick(house.now)
+    house.sees(0.1, "a", metric="disk")
+
+
+def test_at_the_end_of_the_first_week_thresholds_are_proposed_once_by_day(tmp_path: Path) -> None:
+    house = first_week(tmp_path, quiet=Quiet(begin="21:00", end="07:00"))
+    swells(house, 0.85, "10:00", 1)
+    swells(house, 0.87, "10:00", 2)
+    house.crash()
+    swells(house, 0.82, "10:00", 3)
+    _ = house.spoken
+    assert house.goes("06:59", 7).mornings == []
+    (spoken,) = house.goes("07:00", 7).spoken
+    assert spoken.digest is not None
+    assert (spoken.digest.kind, spoken.contact, spoken.digest.toml) == (
+        "proposals", "budi", '[rules.disk_space]\n# 3 × unit="a": 0.87\nwarning = 0.88')
+    house.crash()
+    assert house.goes("12:00", 8).mornings == []
+    house.store.close()
+
+
+def test_what_somebody_took_in_hand_proposes_nothing_and_that_is_said(tmp_path: Path) -> None:
+    house = first_week(tmp_path)
+    for day in (1, 2):
+        house.goes("10:00", day)
+        house.sees(0.85, "a", metric="disk")
+        house.desk.ack(house.code, "budi", "cli", house.now)
+        house.goes("10:10", day)
+        house.sees(0.1, "a", metric="disk")
+    said = [n for n in house.goes("08:00", 7).spoken if n.digest]
+    assert [n.digest.toml for n in said if n.digest] == [""]
+    letter = compose(said, rules={}, to="x", name="Budi", language="id", site="Koperasi", agent="server",
+                     zone=ZoneInfo("Asia/Jakarta"), now=house.now)
+    assert (letter.sections[0].headline, letter.sections[0].detail, letter.sections[0].answer) == (
+        "Minggu pertama selesai. Tidak ada usulan ambang",
+        "Mulai sekarang peringatan dikirim, tidak hanya masuk ringkasan pagi.", "")
+    house.store.close()
+
+
+def test_without_a_first_week_and_long_after_it_nothing_is_said(tmp_path: Path) -> None:
+    house = House(tmp_path, digest=routine.Digest(at=""))
+    assert house.goes("12:00", 8).mornings == []
+    house.store.close()
+    (tmp_path / "b").mkdir()
+    late = first_week(tmp_path / "b")
+    late.now = at("12:00", 20)
+    late.crash()
+    assert late.goes("12:10", 20).mornings == []
+    late.store.close()
+
+
+def test_what_is_proposed_for_any_shipped_rule_is_a_configuration(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    begin = "[collectors.resources]\n[collectors.disk]\n[collectors.services]\n"
+    file.write_text(begin)
+    rules = load(file, {}).rules
+    noisy = [Seen(rule=each.name, labels=(("x", "y"),), times=2,
+                  worst=each.warning * 0.9 if each.kind in ("below", "forecast") else each.warning * 1.05 + 0.01)
+             for each in rules.values() if each.warning is not None]
+    proposals = propose(noisy, rules)
+    assert len(proposals) > 20
+    file.write_text(begin + toml(proposals, rules))
+    after = load(file, {}).rules
+    changed = {each.rule: each.warning for each in proposals}
+    assert {name: after[name].warning for name in changed} == pytest.approx(changed)
