@@ -100,8 +100,8 @@ def step(incident: Incident, event: Event, now: float, policy: Policy) -> tuple[
             if incident.acked_until is None:
                 return incident, ()
             return _at_step(_unacked(incident), 0, now, policy), ("unacked",)
-        case Pass():
-            return _climbed(_unacked(incident), now, policy)
+        case Pass(who):
+            return _passed(_unacked(incident), who, now, policy), ("escalated",)
         case Resolve(who):
             return _closed(_unacked(incident), now, who)  # if it comes back, nobody has it
         case Unwatched(keys):
@@ -217,6 +217,17 @@ def _ticked(incident: Incident, now: float, policy: Policy) -> tuple[Incident, t
 def held(incident: Incident, until: float, why: str) -> Incident:
     """Nobody is told before `until`; then it is as if it had just opened."""
     return msgspec.structs.replace(incident, step=-1, due=until, held_by=why)
+
+
+def _passed(incident: Incident, who: str, now: float, policy: Policy) -> Incident:
+    """At the next step that tells somebody else: nobody is called to hear what they have just refused."""
+    steps = policy.steps_of(incident)
+    others = (index for index in range(incident.step + 1, len(steps))
+              if {*policy.persons(steps[index], now)} - {who})
+    index = next(others, None)
+    if index is not None:
+        return _at_step(incident, index, now, policy)
+    return _climbed(msgspec.structs.replace(incident, step=len(steps) - 1), now, policy)[0]
 
 
 def _climbed(incident: Incident, now: float, policy: Policy) -> tuple[Incident, tuple[Reason, ...]]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from alerts import roster
 from alerts.incident import Incident, Told
 from alerts.notification import Notification, Proof, Reason
 from alerts.policy import Policy
@@ -26,7 +27,7 @@ def tell(
     """Return the incident that remembers who was told, and the notifications to queue.
 
     `proofs` says, for each channel that is configured, the strongest proof of arrival it can give.
-    `who` is the person who acknowledged: nobody is told of their own deed.
+    `who` is the person who acknowledged or refused: nobody is told of their own deed.
     """
     if not reasons:
         return incident, []
@@ -97,7 +98,20 @@ def _whom(
             if person not in have and person in policy.contacts:
                 have.add(person)
                 pairs += _channels(incident, person, policy.ways(person, each), policy, proofs)
-    return list(dict.fromkeys(pairs))
+    return _besides(who, pairs, incident, policy, proofs, now) if who else list(dict.fromkeys(pairs))
+
+
+def _besides(who: str, pairs: Sequence[Told], incident: Incident, policy: Policy, proofs: Mapping[str, Proof],
+             now: float) -> list[Told]:
+    """Whom a refusal goes to: the step's people without who refused; where none of them is new, who is next in turn."""
+    others, known = [pair for pair in pairs if pair.contact != who], {pair.contact for pair in incident.told}
+    if any(pair.contact not in known for pair in others):
+        return list(dict.fromkeys(others))
+    in_turn = [name for name in roster.order(policy.roster, now) if name != who and name in policy.contacts]
+    fresh = [name for name in in_turn if name not in known]
+    if fresh or (in_turn and not others):
+        return _channels(incident, [*fresh, *in_turn][0], (), policy, proofs)
+    return list(dict.fromkeys(others or pairs))  # whoever stands alone cannot refuse
 
 
 def _channels(

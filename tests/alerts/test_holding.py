@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from alerts.policy import default_steps
 from alerts.quiet import Maintenance, Quiet
 from alerts.rule import Cause
 from alerts.silence import parse
-from story import MONDAY, Story, policy, rule
+from story import MONDAY, Story, contact, policy, rule
 
 WARNS = rule("full", metric="full", kind="above", critical=None, warning=0.8)
 EFFECT = rule("queue_stuck", metric="queue", explained_by=(Cause(rule="down", where={"unit": ("mysql*",)}),))
@@ -139,6 +141,31 @@ def test_a_refusal_passes_it_on_at_once(tmp_path: Path) -> None:
     _ = passed.said
     passed.desk.refuse(passed.code, "budi", "chat", passed.now)
     assert passed.said == [("escalated", "sari", "chat")]
+
+
+def test_a_refused_warning_goes_to_the_next_person_too(tmp_path: Path) -> None:
+    passed = story(tmp_path, WARNS, people=("budi", "sari"))
+    passed.at(0).sees(0.9, metric="full")
+    passed.desk.refuse(passed.code, "budi", "chat", passed.now)
+    assert passed.said == [("opened", "budi", "chat"), ("escalated", "sari", "chat")]
+    passed.desk.refuse(passed.code, "sari", "chat", passed.now)
+    assert passed.said == [("escalated", "budi", "chat")]
+
+
+def test_who_refuses_is_not_called_about_it(tmp_path: Path) -> None:
+    people = {"budi": msgspec.structs.replace(contact("budi", "chat"), call=("mail",)), "sari": contact("sari", "chat")}
+    passed = story(tmp_path, rule(), contacts=people, steps=default_steps(("budi", "sari"), people))
+    passed.at(0).sees(0)
+    passed.desk.refuse(passed.code, "budi", "chat", passed.now)
+    assert passed.said == [("opened", "budi", "chat"), ("escalated", "sari", "chat")]
+    assert passed.at(4).said == []
+
+
+def test_whoever_stands_alone_hears_of_it_again(tmp_path: Path) -> None:
+    alone = story(tmp_path, rule(), people=("budi",), contacts={"budi": contact("budi", "chat")})
+    alone.at(0).sees(0)
+    alone.desk.refuse(alone.code, "budi", "chat", alone.now)
+    assert alone.said == [("opened", "budi", "chat"), ("escalated", "budi", "chat")]
 
 
 def test_what_a_person_closed_comes_back_where_it_is_not_over(tmp_path: Path) -> None:
