@@ -282,10 +282,10 @@ class Store:
                 batch.append(notification)
         return batch
 
-    def next_ripe(self, channel: str) -> float | None:
-        """When the next batch window of that channel ends."""
-        ripe: float | None = self._read("SELECT min(not_before) FROM notifications"
-                                        " WHERE state = 'queued' AND channel = ?", (channel,))[0][0]
+    def next_ripe(self, channel: str, not_to: Collection[str] = ()) -> float | None:
+        ripe: float | None = self._read(
+            "SELECT min(not_before) FROM notifications WHERE state = 'queued' AND channel = ?"
+            " AND contact NOT IN (SELECT value FROM json_each(?))", (channel, json.dumps(list(not_to))))[0][0]
         return ripe
 
     def claim(self, notifications: Sequence[Notification], message: Message) -> Message:
@@ -428,7 +428,10 @@ class Store:
         """`oldest`: when the oldest waiting word was created; `proved`: when one was last accepted; `bytes`."""
         oldest = self._read("SELECT min(created) FROM notifications WHERE state IN ('queued', 'claimed')")[0][0]
         proved = self._read("SELECT max(accepted_at) FROM messages WHERE proof >= ?", (int(Proof.ACCEPTED),))[0][0]
-        figures = {"bytes": float(self.path.stat().st_size)}
+        try:
+            figures = {"bytes": float(self.path.stat().st_size)}
+        except OSError as error:  # somebody deleted it under us: what we write goes nowhere
+            raise StoreError(f"{self.path}: {error.strerror}") from error
         return figures | {name: at for name, at in (("oldest", oldest), ("proved", proved)) if at is not None}
 
     def last_messages(self, since: float) -> list[Message]:

@@ -102,8 +102,8 @@ class Ledger(Protocol):
     def open_batch(self, channel: str, now: float, limit: int, not_to: Collection[str] = ()) -> Sequence[Notification]:
         """The queued notifications of the person whose batch window ended first, those in `not_to` left out."""
 
-    def next_ripe(self, channel: str) -> float | None:
-        """When the next batch window ends, if anything is queued."""
+    def next_ripe(self, channel: str, not_to: Collection[str] = ()) -> float | None:
+        """When the next batch window ends, if anything is queued for others than those."""
 
     def claim(self, notifications: Sequence[Notification], message: Message) -> Message:
         """Bind them to a message (its id is given here), before it is sent."""

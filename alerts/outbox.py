@@ -212,11 +212,14 @@ class Channel:
 
     def _send_batches(self) -> None:
         while not self._stopped.is_set() and (now := self._clock()) >= self._paused_until:
-            resting = [contact for contact, at in self._last_to.items() if now < at + PACE]
-            batch = self._ledger.open_batch(self.name, now, BATCH, resting)  # nobody waits for another's pace
+            batch = self._ledger.open_batch(self.name, now, BATCH, self._resting(now))
             if not batch:
                 return
             self._claim_and_send(batch, now)
+
+    def _resting(self, now: float) -> dict[str, float]:
+        """Who was written to a moment ago, and until when they are left alone; nobody else waits for that."""
+        return {contact: at + PACE for contact, at in self._last_to.items() if now < at + PACE}
 
     def _claim_and_send(self, batch: Sequence[Notification], now: float) -> None:
         contact, allowed = batch[0].contact, self._allowance(batch, now)
@@ -495,10 +498,11 @@ class Channel:
     def _pause(self) -> float:
         now = self._clock()
         times = [m.next_at for m in self._ledger.under_way(self.name) if m.next_at is not None]
-        ripe = self._ledger.next_ripe(self.name)
+        resting = self._resting(now)
+        times += resting.values()
+        ripe = self._ledger.next_ripe(self.name, resting)
         if ripe is not None:
-            rested = [at + PACE for at in self._last_to.values() if now < at + PACE]
-            times.append(max(self._paused_until, ripe if ripe > now else min(rested, default=now)))
+            times.append(max(self._paused_until, ripe))
         if self._from_memory:
             times.append(self._paused_until)
         if self._learnt:

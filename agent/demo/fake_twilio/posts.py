@@ -72,7 +72,8 @@ class Postman:
 
     def post(self, account: Account, url: str, params: dict[str, str], *, now: bool = False) -> None:
         """Call `url` as the manner says; `now` waits for the answer and ignores lateness."""
-        headers = {"X-Twilio-Signature": signature(account.token, url, params),
+        # The name that Twilio was told, also where the call goes to a port of this machine, as a proxy passes it on.
+        headers = {"Host": urlsplit(url).netloc, "X-Twilio-Signature": signature(account.token, url, params),
                    "Content-Type": "application/x-www-form-urlencoded; charset=UTF-8", "User-Agent": "TwilioProxy/1.1"}
         parts = urlsplit(url)
         called = self.manner.send_to + urlunsplit(("", "", parts.path, parts.query, "")) if self.manner.send_to else url
