@@ -18,7 +18,7 @@ from agent.clock import Clock, JumpDetector
 from agent.config import Config, ConfigError, load
 from agent.control import Control
 from agent.daily import Daily
-from agent.logs import get_logger
+from agent.logs import Turns, get_logger, told
 from agent.metrics import Deeds, Exposition
 from agent.public import PublicSite, link_key
 from agent.routine import Setup
@@ -37,7 +37,7 @@ from alerts.ledger import StoreError
 from alerts.notification import Letter, Notification, Proof, Reply, Status
 from alerts.outbox import Channel
 from alerts.policy import Contact
-from alerts.words import compose
+from alerts.words import bare, compose
 from collectors.base import Reading
 
 BEAT = 5.0  # seconds between two rounds of the desk's clock
@@ -65,6 +65,7 @@ class App:
         self.channels: dict[str, Channel] = {}
         self._jumps, self._jump_detector = 0, JumpDetector(self.clock.wall_clock, self.clock.steady)
         self._stopping = threading.Event()
+        self._turns = Turns(log)
         self.desk = Desk(
             self.store, RuleBook(self.config.rules.values()), self.config.policy, self._proofs(),
             now=self.clock.now(), booted_at=self.clock.booted_at, emergency=self._emergency, queued=self._queued,
@@ -131,12 +132,14 @@ class App:
         self._systemd.reloading()
         try:
             config = load(self.path)
+            self._adopt(config)
         except ConfigError as error:
             self.config_error = "; ".join(str(problem) for problem in error.problems)
             log.error("config_refused", error=self.config_error)
-        else:
-            self._adopt(config)
-        self._check_self(self.clock.now())
+        except Exception as error:  # our own fault: whoever watches must not fall to a new line in a file
+            self.config_error = told(error)
+            log.exception("reload_failed")
+        self._duty("self", self._check_self, self.clock.now())
         self._systemd.ready()
 
     def _adopt(self, config: Config) -> None:
@@ -238,7 +241,13 @@ class App:
 
     def _heard(self, channel: str, replies: Sequence[Reply]) -> None:
         for reply in replies:
-            contact = self.dialogue.hear(channel, reply, self.clock.now())
+            try:
+                contact = self.dialogue.hear(channel, reply, self.clock.now())
+            except StoreError:
+                raise
+            except Exception:  # what one wrote must not keep us from hearing the others
+                log.exception("reply_failed", channel=channel)
+                continue
             if contact is not None and channel in self.channels:
                 self.channels[channel].wrote_to_us(contact)
 
@@ -275,14 +284,18 @@ class App:
         notifier = config.notifiers.get(channel)
         if person is None or notifier is None:
             return None
-        return compose(
-            [self._with_evidence(notification) for notification in notifications], rules=config.rules,
-            to=person.addresses.get(notifier.address, ""), name=person.display, language=person.language,
-            site=config.agent.site, agent=config.agent.name, zone=ZoneInfo(config.agent.timezone), now=now,
-            technician=person.technician, two_way=self._two_way(notifier),
-            links=self._links(person, notifier, notifications, now), window_open=window_open, stale=stale,
-            from_memory=from_memory,
-        )
+        to = person.addresses.get(notifier.address, "")
+        try:
+            return compose(
+                [self._with_evidence(notification) for notification in notifications], rules=config.rules,
+                to=to, name=person.display, language=person.language, site=config.agent.site, agent=config.agent.name,
+                zone=ZoneInfo(config.agent.timezone), now=now, technician=person.technician,
+                two_way=self._two_way(notifier), links=self._links(person, notifier, notifications, now),
+                window_open=window_open, stale=stale, from_memory=from_memory,
+            )
+        except Exception:  # one word that cannot be put in order must not hold up a channel for ever
+            log.exception("words_failed", codes=sorted({notification.code for notification in notifications}))
+            return bare(notifications, to=to, name=person.display, language=person.language)
 
     def _with_evidence(self, notification: Notification) -> Notification:
         """Evidence is gathered after the incident opened, so it is put in when the letter is written."""
@@ -300,28 +313,34 @@ class App:
 
     def _beat(self) -> None:
         """Time for the desk. It shares no thread with anything that waits for the network, and systemd's watchdog
-        hangs on it: whoever stops it stops the keep-alive."""
+        hangs on it: whoever stops it stops the keep-alive. Whatever one duty trips over, the others are done."""
         checked = pruned = petted = float("-inf")
         while not self._stopping.wait(BEAT):
             steady = self.clock.awake()
-            try:
-                self._after_a_jump()
-                now = self.clock.now()
-                self.schedule.check_overruns(now)
-                if steady - checked >= SELFCHECK_EVERY:
-                    checked = steady
-                    self._check_self(now)
-                self.desk.tick(now)
-                self.daily.tick(now)
-                if steady - pruned >= PRUNE_EVERY:
-                    pruned = steady
-                    self.store.prune(now, self.config.store.messages, self.config.store.incidents)
-            except StoreError as error:
-                log.error("store_failed", error=str(error))
+            self._duty("clock", self._after_a_jump)
+            now = self.clock.now()
+            self._duty("overruns", self.schedule.check_overruns, now)
+            if steady - checked >= SELFCHECK_EVERY:
+                checked = steady
+                self._duty("self", self._check_self, now)
+            self._duty("desk", self.desk.tick, now)
+            self._duty("daily", self.daily.tick, now)
+            if steady - pruned >= PRUNE_EVERY:
+                pruned = steady
+                self._duty("prune", self.store.prune, now, self.config.store.messages, self.config.store.incidents)
             interval = self._systemd.watchdog_interval
             if interval is not None and steady - petted >= interval / 2 and not self._stuck(self.clock.now()):
                 petted = steady
                 self._systemd.watchdog()
+
+    def _duty(self, name: str, work: Callable[..., object], *given: object) -> None:
+        try:
+            work(*given)
+        except Exception as error:  # nobody is above the desk's clock to catch it, and it must go on
+            self._turns.say("duty", type(error).__name__, told(error), exc_info=not isinstance(error, StoreError),
+                            duty=name)
+        else:
+            self._turns.say("duty", duty=name)
 
     def _after_a_jump(self) -> None:
         """Move everything that waits, then go by the new time; also where the clock only crept (NTP)."""
@@ -344,16 +363,21 @@ class App:
 
     def _check_self(self, now: float) -> None:
         self.store.refill_ballast()
-        readings = (*self.auditor.readings(), *self._costs(now), *selfcheck.readings(
-            self.desk.view, self.channels, self.config.policy, oldest=self.store.counts().get("oldest"),
-            last_messages=self.store.last_messages(now - 7 * 86400), has_ballast=self.store.has_ballast,
-            set_aside=sorted(self.config.state.glob("jaga.db.corrupt-*[0-9]")), config_error=self.config_error,
-            jumps=self._jumps, now=now, proof_answered=self.daily.weekly.answered,
-        ))
-        whole = selfcheck.SUCCESS(1, collector=selfcheck.NAME)
+        readings, failed = tuple[Reading, ...](), ""
+        try:
+            readings = (*self.auditor.readings(), *self._costs(now), *selfcheck.readings(
+                self.desk.view, self.channels, self.config.policy, oldest=self.store.counts().get("oldest"),
+                last_messages=self.store.last_messages(now - 7 * 86400), has_ballast=self.store.has_ballast,
+                set_aside=sorted(self.config.state.glob("jaga.db.corrupt-*[0-9]")), config_error=self.config_error,
+                jumps=self._jumps, now=now, proof_answered=self.daily.weekly.answered,
+            ))
+        except StoreError as error:  # a store that cannot be read is one of the things to tell
+            failed = told(error)
+            readings = (selfcheck.STORE_WRITABLE(0.0, note=failed),)
+        whole = selfcheck.SUCCESS(not failed, note=failed, collector=selfcheck.NAME)
         self.desk.observe(selfcheck.NAME, (*readings, whole), None, now)
         self.board.put(CollectorState(selfcheck.NAME, SELFCHECK_EVERY, SELFCHECK_EVERY, readings=(*readings, whole),
-                                      at=now, success=True, last_success=now))
+                                      at=now, success=not failed, last_success=now, error=failed))
 
     def _costs(self, now: float) -> Iterator[Reading]:
         """What this month's messages cost so far, where they have a price."""
@@ -367,6 +391,8 @@ class App:
         stuck = [f"outbox {name}" for name, channel in self.channels.items() if now - channel.turned_at > PROGRESS]
         if self.schedule.late(now) > PROGRESS:
             stuck.append("scheduler")
+        if now - self.desk.view.clock_at > PROGRESS:
+            stuck.append("desk")
         return stuck
 
     # --- what people ask -----------------------------------------------------------------------------------------

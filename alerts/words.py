@@ -71,6 +71,18 @@ def compose(
     )
 
 
+def bare(notifications: Sequence[Notification], *, to: str, name: str, language: str) -> Letter:
+    """The letter for when `compose` trips over what it was given: codes, severities and what they are about as we call
+    it ourselves. Ugly words wake somebody; none wake nobody."""
+    sections = tuple(Section(code=n.code, mark=n.mark, severity=n.severity, reason=n.reason, since="",
+                             headline=line(f"{n.code}: {n.incident.key}")) for n in notifications)
+    return Letter(
+        mark=sections[0].mark, to=line(to), name=line(name), language=language,
+        severity=max((n.severity for n in notifications), key=lambda severity: RANK.get(severity, 0)),
+        created=min(n.created for n in notifications), stale_at=max(n.stale_at for n in notifications),
+        subject=f"[Jaga] {sections[0].headline}", sections=sections)
+
+
 def headline(incident: Incident, rules: Mapping[str, Rule], language: str, *, agent: str = "", site: str = "") -> str:
     """One line on how the incident stands: `KRITIS: Disk / terisi 93 %`, or `SELESAI: … (12 menit)` once closed."""
     reader = Reader(rules, language, site, agent)

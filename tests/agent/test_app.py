@@ -1,0 +1,130 @@
+"""The running process: what one part trips over stops no other, and what nobody could hear of is told."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from agent import app as running
+from agent.app import PROGRESS, App
+from alerts.ledger import StoreError
+from alerts.notification import Reply
+from house import free_port
+
+CONFIGURATION = """
+[web]
+listen = "127.0.0.1:{port}"
+[notifiers.console]
+[contacts.budi]
+channels = ["console"]
+[alerts]
+baseline = "0s"
+probation = "0s"
+[collectors.disk]
+ignore = ["/*"]
+"""
+PATIENCE = 10.0  # seconds
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+    (tmp_path / "agent.toml").write_text(CONFIGURATION.format(port=free_port()))
+    made = App(tmp_path / "agent.toml")
+    made.site.start()
+    yield made
+    made.site.stop()
+    made.stop()
+
+
+def breaks(*_: object) -> None:
+    raise RuntimeError("our own fault")
+
+
+def open_rules(app: App) -> set[str]:
+    return {member.rule for incident in app.desk.view.open for member in incident.members.values()}
+
+
+@pytest.mark.parametrize(
+    "broken", ["schedule.check_overruns", "_after_a_jump", "_check_self", "daily.tick", "store.prune"])
+def test_what_one_duty_trips_over_stops_neither_the_clock_nor_the_others(
+    app: App, monkeypatch: pytest.MonkeyPatch, broken: str,
+) -> None:
+    monkeypatch.setattr(running, "BEAT", 0.01)
+    owner, _, name = broken.rpartition(".")
+    monkeypatch.setattr(getattr(app, owner) if owner else app, name, breaks)
+    rounds = threading.Semaphore(0)
+    ticking: Callable[[float], float | None] = app.desk.tick
+
+    def tick(now: float) -> float | None:
+        rounds.release()
+        return ticking(now)
+
+    monkeypatch.setattr(app.desk, "tick", tick)
+    beat = threading.Thread(target=app._beat, daemon=True)
+    beat.start()
+    try:
+        for _ in range(3):
+            assert rounds.acquire(timeout=PATIENCE)
+    finally:
+        app._stopping.set()
+        beat.join(PATIENCE)
+
+
+def test_a_desk_whose_clock_stands_still_is_not_ready_and_is_the_watchdogs_business(app: App) -> None:
+    now = app.clock.now()
+    assert app._stuck(now) == []
+    assert app._stuck(now + PROGRESS + 1) == ["desk"]
+
+
+def test_a_database_that_somebody_deleted_under_us_is_told(app: App) -> None:
+    app.store.path.unlink()
+    now = app.clock.now()
+    for after in (0.0, 20.0):
+        app._check_self(now + after)
+    assert "store_not_writable" in open_rules(app)
+
+
+def test_a_reload_that_trips_over_itself_is_told_and_the_daemon_lives(
+    app: App, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(running, "load", breaks)
+    app.reload()
+    assert "config_invalid" in open_rules(app)
+
+
+def test_a_reload_while_the_store_cannot_be_read_does_not_end_the_daemon(
+    app: App, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise StoreError("jaga.db: read: database disk image is malformed")
+
+    monkeypatch.setattr(app.store, "counts", unreadable)
+    monkeypatch.setattr(app.store, "refill_ballast", breaks)
+    app.reload()
+    assert app.config_error == ""
+
+
+def test_an_answer_that_we_trip_over_keeps_nobody_else_unheard(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = []
+
+    def hear(channel: str, reply: Reply, now: float) -> None:
+        if reply.id == "1":
+            breaks()
+        heard.append(reply.id)
+
+    monkeypatch.setattr(app.dialogue, "hear", hear)
+    app._heard("console", [Reply(id=str(number), address="x", text="ok", at=0.0) for number in (1, 2)])
+    assert heard == ["2"]
+
+
+def test_words_that_cannot_be_put_in_order_still_wake_somebody(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "compose", breaks)
+    now = app.clock.now()
+    code = app.desk.test("budi", now)
+    (notification,) = app.store.open_batch("console", now, 5)
+    letter = app._compose([notification], "budi", "console", now=now, window_open=False, stale=0, from_memory=False)
+    assert letter is not None
+    assert (letter.mark, letter.subject, [section.code for section in letter.sections]) == (
+        f"{code}-1", f"[Jaga] {code}: test", [code])
