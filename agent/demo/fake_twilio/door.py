@@ -35,6 +35,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body leave apart: the body would wait 40 ms for the head's receipt
     server: Server
 
     def log_message(self, format: str, *args: Any) -> None:
