@@ -130,7 +130,8 @@ ID = Wording(
     data_age="Data terakhir",
     made_at="Dibuat {at}; diperbarui sendiri tiap 30 detik.",
     unsaved="Catatan belum dapat disimpan: {error}",
-    line_lost="Sejak {at} tidak ada pesan yang keluar dari mesin ini (internet putus?). Yang menunggu menyusul sendiri.",
+    line_lost="Sejak {at} tidak ada pesan yang keluar dari mesin ini (internet putus?). "
+              "Yang menunggu menyusul sendiri.",
     details="Rincian",
     first="Langkah pertama (teknisi)",
     lay="Langkah pertama (tanpa terminal)",

@@ -456,7 +456,7 @@ class Channel:
         return bool(replies)
 
     def _look_at_templates(self) -> None:
-        """Ask once an hour whether the vendor still lets our templates through: one that it paused is a dead channel."""
+        """Ask once an hour whether the vendor still lets our templates through: one that is paused sends nothing."""
         now = self._clock()
         if now < self._templates_at or not hasattr(self._notifier, "template_states"):
             return

@@ -1,8 +1,8 @@
 """kill -9 at every named step, many times: `make crash`. What reached the phones is compared with what was promised.
 
 Each run plays one incident (opened, escalated, acknowledged, ack expired, resolved) through the real desk, store,
-outbox and Twilio SDK, against the fake Twilio in a process of its own. The playing process is killed at steps that the seed
-chooses, and another takes over on the same store, until the story is over. Time is the story's, not the clock's.
+outbox and Twilio SDK, against the fake Twilio in a process of its own. The playing process is killed at steps that the
+seed chooses, and another takes over on the same store, until the story is over. Time is the story's, not the clock's.
 """
 
 import argparse
@@ -283,7 +283,7 @@ def judge(seed: int, folder: Path, vendor: Vendor, phones: dict[str, str]) -> Ve
 def campaign(runs: int, first_seed: int = 0, say: Callable[[str], None] = lambda line: None) -> Verdict:
     """Play that many stories; the seeds are consecutive, so a fault can be played again."""
     total, vendor = Verdict(), Vendor()
-    base = Path(tempfile.mkdtemp(prefix="jaga-crash-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))  # noqa: S108
+    base = Path(tempfile.mkdtemp(prefix="jaga-crash-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
     try:
         for seed in range(first_seed, first_seed + runs):
             one = run(seed, vendor, base)

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+
 from crash_campaign import STEPS, campaign
 
 

@@ -285,7 +285,8 @@ def test_a_passing_failure_after_acceptance_is_tried_three_times(door: Door) -> 
 
 
 def test_a_person_who_does_not_pick_up_is_no_fault_of_the_channel(door: Door) -> None:
-    door.vendor.statuses = {f"SM{n}": Status(failed="nobody picked up", retry=True, unreached=True) for n in range(1, 9)}
+    nobody = Status(failed="nobody picked up", retry=True, unreached=True)
+    door.vendor.statuses = {f"SM{n}": nobody for n in range(1, 9)}
     door.queue(("A3B", 1))
     for _ in range(120):
         door.after(5)

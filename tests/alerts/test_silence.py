@@ -1,5 +1,7 @@
 """Matchers as Alertmanager has them, and what a silence covers."""
 
+import re
+
 import pytest
 
 from alerts.incident import Finding, Incident
@@ -35,14 +37,14 @@ def test_matchers_are_read_as_amtool_reads_them(text: str, matcher: Matcher) -> 
     ("unit=~(", "'unit=~(': the pattern is not valid: missing ), unterminated subpattern at position 0"),
 ])
 def test_what_is_no_matcher_is_refused_with_the_mend(text: str, says: str) -> None:
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError, match=re.escape(says)):
         parse(text)
-    assert str(refused.value) == says
 
 
 @pytest.mark.parametrize(("text", "covers"), [
     ("unit=nginx", True), ("unit=mysql", False), ("unit!=mysql", True), ("unit=~ng", False), ("unit=~ng.*", True),
-    ("unit!~my.*", True), ("alertname=down", True), ("rule=down", True), ("severity=critical", True), ("code=K7M", True),
+    ("unit!~my.*", True), ("alertname=down", True), ("rule=down", True), ("severity=critical", True),
+    ("code=K7M", True),
     ("mount=", True), ("mount=/", False), ("mount!=/", True),
 ])
 def test_what_a_matcher_covers(text: str, covers: bool) -> None:

@@ -146,7 +146,8 @@ def test_the_longest_letter_fits_three_times(headline: str) -> None:
 
 OVER: list[tuple[str, str, int, Status]] = [
     ("completed", "human", 30, Status(Proof.DELIVERED)),
-    ("completed", "human", 4, Status(failed="picked up and hung up before a word was heard", retry=True, unreached=True)),
+    ("completed", "human", 4, Status(failed="picked up and hung up before a word was heard", retry=True,
+                                     unreached=True)),
     ("completed", "machine_start", 30, Status(failed="a machine picked up, not a person", unreached=True)),
     ("completed", "fax", 30, Status(failed="a machine picked up, not a person", unreached=True)),
     ("completed", "unknown", 30, Status(failed="picked up in silence: not known whether a person heard it",
