@@ -69,8 +69,12 @@ class Control:
     """
 
     def __init__(self, path: Path, environ: Mapping[str, str] = os.environ) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = _claim(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = _claim(path)
+        except OSError as error:
+            raise Occupied(f"{path.parent}: the state folder cannot be used: {error.strerror}: it must be a folder that "
+                           f"{_name(os.geteuid())} may write to, or name another one in $STATE_DIRECTORY") from error
         runtime = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # systemd parts several by colons
         self.path = Path(runtime) / path.name if runtime else path
         self._listener: socket.socket | None = None
@@ -157,8 +161,13 @@ def _who(peer: socket.socket, sudo_user: str) -> str:
     packed = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _pid, uid, _gid = struct.unpack("3i", packed)
     try:
-        if uid == 0 and sudo_user:
-            return pwd.getpwnam(sudo_user).pw_name
+        return pwd.getpwnam(sudo_user).pw_name if uid == 0 and sudo_user else _name(uid)
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _name(uid: int) -> str:
+    try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return f"uid {uid}"

@@ -121,6 +121,14 @@ def test_what_is_no_question_is_answered_as_such(daemon: Control, sent: bytes) -
     assert raw(daemon.path, sent) == NOT_A_QUESTION
 
 
+@pytest.mark.parametrize(("folder", "why"), [("file", "File exists"), ("file/below", "Not a directory")])
+def test_a_state_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path, folder: str, why: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Occupied, match=f"^{tmp_path / folder}: the state folder cannot be used: {why}: it must be a folder"
+                                       f" that {ME} may write to"):
+        Control(tmp_path / folder / "jaga.sock", {})
+
+
 def test_text_that_no_file_can_hold_is_no_question(daemon: Control) -> None:
     assert raw(daemon.path, b'{"verb": "echo", "params": {"note": "\\ud800"}}\n') == NOT_A_QUESTION
 
