@@ -73,8 +73,8 @@ class Control:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = _claim(path)
         except OSError as error:
-            raise Occupied(f"{path.parent}: the state folder cannot be used: {error.strerror}: it must be a folder that "
-                           f"{_name(os.geteuid())} may write to, or name another one in $STATE_DIRECTORY") from error
+            raise Occupied(f"{path.parent}: the state folder cannot be used: {error.strerror}: it must be a folder that"
+                           f" {_name(os.geteuid())} may write to, or name another one in $STATE_DIRECTORY") from error
         runtime = environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # systemd parts several by colons
         self.path = Path(runtime) / path.name if runtime else path
         self._listener: socket.socket | None = None

@@ -124,8 +124,8 @@ def test_what_is_no_question_is_answered_as_such(daemon: Control, sent: bytes) -
 @pytest.mark.parametrize(("folder", "why"), [("file", "File exists"), ("file/below", "Not a directory")])
 def test_a_state_folder_that_cannot_be_used_is_one_sentence(tmp_path: Path, folder: str, why: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(Occupied, match=f"^{tmp_path / folder}: the state folder cannot be used: {why}: it must be a folder"
-                                       f" that {ME} may write to"):
+    says = f"{tmp_path / folder}: the state folder cannot be used: {why}: it must be a folder that {ME} may write to"
+    with pytest.raises(Occupied, match=f"^{says}"):
         Control(tmp_path / folder / "jaga.sock", {})
 
 
