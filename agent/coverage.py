@@ -20,6 +20,7 @@ from alerts.policy import Policy
 from alerts.text import fill, line
 
 DAY, WEEK = 24, 168  # hours
+MOST_WEEKS = 8  # that are looked ahead where people take turns
 HOUR = 3600.0  # seconds
 FAILING = "notifier_failing"  # the rule that tells of a dead channel
 ONLY_THE_MACHINE = {"resources", "disk"}  # collectors that say nothing of the shop's programs
@@ -50,10 +51,12 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def week(config: Config, at: float) -> tuple[Stretch, ...]:
-    """The seven local days from that moment's on, hour by hour; what is the same is one stretch."""
-    zone = ZoneInfo(config.policy.zone)
+    """The seven local days from that moment's on, hour by hour, and as many weeks as people take turns; what is the
+    same is one stretch."""
+    roster, zone = config.policy.roster, ZoneInfo(config.policy.zone)
+    weeks = min(len(roster.people), MOST_WEEKS) if roster.rotation.handover else 1
     first, found = localtime.local_day(at, zone), dict[Cover, set[int]]()
-    for hour in range(WEEK):
+    for hour in range(WEEK * max(1, weeks)):
         local = datetime.combine(first + timedelta(days=hour // DAY), time(hour % DAY))
         for cover in covers(config, localtime.instant(local, zone)):
             found.setdefault(cover, set()).add(local.weekday() * DAY + local.hour)
