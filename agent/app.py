@@ -51,6 +51,13 @@ SIGNALS = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 log = get_logger(__name__)
 
 
+def hold_signals() -> None:
+    """Let only `App.run` take them. Called before an App is made, for that makes threads already: one that does not
+    block them lets a second SIGHUP end the process while the first is being obeyed.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
 class App:
     """One agent. Raises ConfigError, StoreError or Occupied when it cannot start; `run` ends the process itself."""
 
@@ -87,8 +94,7 @@ class App:
     # --- living --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Watch until told to stop, then leave the process. Called from the main thread."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # before any thread: only `sigwait` below takes them
+        """Watch until told to stop, then leave the process. Called from the main thread, after `hold_signals`."""
         self.start()
         while (received := signal.sigwait(SIGNALS)) == signal.SIGHUP:
             self.reload()

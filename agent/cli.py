@@ -61,12 +61,13 @@ group.add_command(whatsapp)
 def run(path: Path | None) -> None:
     """Run the daemon until it is told to stop."""
     from agent import logs
-    from agent.app import App
+    from agent.app import App, hold_signals
     from agent.config import ConfigError
     from agent.control import Occupied
     from alerts.ledger import StoreError
 
     logs.configure()
+    hold_signals()
     try:
         app = App(_file(path))
     except ConfigError as error:

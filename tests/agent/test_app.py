@@ -1,5 +1,6 @@
 """The running process: what one part trips over stops no other, and what nobody could hear of is told."""
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from agent import app as running
 from agent.app import PROGRESS, App
 from alerts.ledger import StoreError
 from alerts.notification import Reply
-from house import free_port
+from house import House, free_port, until
 
 CONFIGURATION = """
 [web]
@@ -128,3 +129,19 @@ def test_words_that_cannot_be_put_in_order_still_wake_somebody(app: App, monkeyp
     assert letter is not None
     assert (letter.mark, letter.subject, [section.code for section in letter.sections]) == (
         f"{code}-1", f"[Jaga] {code}: test", [code])
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_signals_that_come_in_a_row_end_nothing_by_force(tmp_path: Path, number: signal.Signals) -> None:
+    house = House(tmp_path, CONFIGURATION.split("\n", 3)[3]).start()
+    try:
+        for _ in range(5):
+            house.signal(number)
+        if number == signal.SIGHUP:
+            until(lambda: (tmp_path / "log").read_text().count("reloaded"))
+            assert house.alive
+            house.signal(signal.SIGTERM)
+        assert house.process is not None
+        assert house.process.wait(PATIENCE) == 0
+    finally:
+        house.close()
