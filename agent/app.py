@@ -298,6 +298,7 @@ class App:
                 zone=ZoneInfo(config.agent.timezone), now=now, technician=person.technician,
                 two_way=self._two_way(notifier), links=self._links(person, notifier, notifications, now),
                 window_open=window_open, stale=stale, from_memory=from_memory,
+                names={contact.name: contact.display for contact in config.policy.contacts.values()},
             )
         except Exception:  # one word that cannot be put in order must not hold up a channel for ever
             log.exception("words_failed", codes=sorted({notification.code for notification in notifications}))

@@ -108,7 +108,7 @@ def _daily(digest: Digest, reader: Reader, words: _Words) -> _Parts:
     detail = [_row(row, reader, words) for row in watched]
     detail += _listed("held", digest.held, reader, words)
     detail += _listed("open", digest.open, reader, words)
-    detail += [fill(words["signed"], {"title": _title(row, reader), "who": line(row.signature.who),
+    detail += [fill(words["signed"], {"title": _title(row, reader), "who": reader.called(row.signature.who),
                                       "at": reader.clock(row.signature.at)})
                for row in digest.sign if row.signature is not None]
     detail.append(_with_titles("unsigned", digest.unsigned, reader, words))
@@ -131,7 +131,7 @@ def _first_line(watched: Sequence[Judged], reader: Reader, words: _Words) -> str
 
 
 def _row(row: Judged, reader: Reader, words: _Words) -> str:
-    codes = "; ".join(", ".join(filter(None, (each.code, _note(each, words)))) for each in row.about)
+    codes = "; ".join(", ".join(filter(None, (each.code, _note(each, reader, words)))) for each in row.about)
     about = f"{_about(row, reader)} ({codes})" if row.about else ""
     why = fill(words[row.why], {"about": about}) if row.why else ""
     return fill(words[row.mark], {"sign": SIGNS[row.mark], "title": _title(row, reader), "about": about, "why": why})
@@ -144,7 +144,7 @@ def _about(row: Judged, reader: Reader) -> str:
 def _listed(phrase: str, incidents: Sequence[Incident], reader: Reader, words: _Words) -> list[str]:
     lines = []
     for each in incidents[:LISTED]:
-        note = _note(each, words) if phrase == "open" or each.closed is not None else ""
+        note = _note(each, reader, words) if phrase == "open" or each.closed is not None else ""
         item = fill(words["item"], {"code": each.code, "about": topic(each, True, reader)})
         lines.append(f"{item} ({note})" if note else item)
     if len(incidents) > LISTED:
@@ -152,12 +152,12 @@ def _listed(phrase: str, incidents: Sequence[Incident], reader: Reader, words: _
     return [words[phrase], *lines] if lines else []
 
 
-def _note(incident: Incident, words: _Words) -> str:
+def _note(incident: Incident, reader: Reader, words: _Words) -> str:
     """Who has it, or that nobody was told of it."""
     if incident.closed is not None:
         return words["over"]
     if incident.acked_until is not None:
-        return fill(words["acked"], {"who": line(incident.acked_by)})
+        return fill(words["acked"], {"who": reader.called(incident.acked_by)})
     return words["waits"] if incident.held_by in WAITS_FOR_THE_DIGEST else ""
 
 

@@ -30,6 +30,11 @@ class Reader:
     two_way: bool = False
     public_url: str = ""
     links: Mapping[str, str] | None = None
+    names: Mapping[str, str] | None = None  # contact -> how people call them
+
+    def called(self, who: str) -> str:
+        """Somebody's name as people know it; what is no contact's is a name already."""
+        return line((self.names or {}).get(who, who))
 
     @property
     def words(self) -> Phrases:
@@ -78,7 +83,7 @@ def detail(notification: Notification, reader: Reader) -> str:
 
 
 def doer(notification: Notification, reader: Reader) -> str:
-    return line(notification.who) or reader.words.nobody
+    return reader.called(notification.who) or reader.words.nobody
 
 
 def answer(code: str, reason: str, reader: Reader) -> str:
@@ -138,7 +143,7 @@ def _ending(incident: Incident, reader: Reader) -> list[str]:
     if incident.closed_why == "removed":
         return [reader.words.removed]
     by_hand = incident.closed_why not in ("", "good")
-    return [fill(reader.words.closed_by, {"who": line(incident.closed_why)})] if by_hand else []
+    return [fill(reader.words.closed_by, {"who": reader.called(incident.closed_why)})] if by_hand else []
 
 
 def _deed(notification: Notification, reader: Reader) -> str:
@@ -150,7 +155,8 @@ def _deed(notification: Notification, reader: Reader) -> str:
         until = {"who": doer(notification, reader), "end": reader.clock(incident.acked_until)}
         return fill(words.acked_until, until)
     if notification.reason == "escalated":
-        others = dict.fromkeys(line(told.contact) for told in incident.told if told.contact != notification.contact)
+        others = dict.fromkeys(reader.called(told.contact) for told in incident.told
+                               if told.contact != notification.contact)
         return fill(words.told_before, {"who": ", ".join(others)}) if others else ""
     return ""
 

@@ -41,13 +41,15 @@ def compose(
     public_url: str = "",
     stale: int = 0,
     from_memory: bool = False,
+    names: Mapping[str, str] | None = None,
 ) -> Letter:
     """One letter of all the notifications for one person and channel: a section per incident, the worst first.
 
-    `two_way` says that an answer by this channel is read; `links` holds a signed link by code, where there is one.
+    `two_way` says that an answer by this channel is read; `links` holds a signed link by code, where there is one, and
+    `names` how contacts are called.
     The letter's mark is its first section's and depends on the notifications alone, so a repeat has it again.
     """
-    reader = Reader(rules, language, site, agent, zone, now, technician, two_way, public_url, links)
+    reader = Reader(rules, language, site, agent, zone, now, technician, two_way, public_url, links, names)
     by_code: dict[str, list[Notification]] = {}
     for notification in sorted(notifications, key=lambda n: (n.code, n.ordinal)):
         # Each answer is a section of its own: they share a code, but not what they are about.
@@ -151,7 +153,7 @@ def _answered(notification: Notification, said: Answer, reader: Reader) -> Secti
     for incident in said.incidents[:ANSWER_LINES]:
         about = topic(incident, True, reader)
         phrase = words["held_by" if incident.acked_until is not None else "open"]
-        lines.append(fill(phrase, {"code": incident.code, "headline": about, "who": incident.acked_by}))
+        lines.append(fill(phrase, {"code": incident.code, "headline": about, "who": reader.called(incident.acked_by)}))
     if len(said.incidents) > ANSWER_LINES:
         lines.append(fill(reader.words.more_members, {"count": str(len(said.incidents) - ANSWER_LINES)}))
     headline = fill(words[said.phrase], {name: line(value) for name, value in said.values.items()})

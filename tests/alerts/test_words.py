@@ -129,6 +129,17 @@ def test_every_reason_has_its_headline_in_both_languages(reason, about, indonesi
     assert said == [indonesian, english]
 
 
+def test_people_are_named_as_they_are_called():
+    names = {"budi": "Pak Budi", "sari": "Bu Sari"}
+    taken = letter(note("acked", about=incident(acked_by="sari", acked_until=NOW + 7200), who="sari"), names=names)
+    assert taken.sections[0].headline.startswith("Sudah ditangani Bu Sari: ")
+    told = incident(told=(Told("sari", "email"),))
+    assert "Bu Sari" in letter(note("escalated", about=told), names=names).sections[0].detail
+    by_hand = incident(GOOD, closed=NOW, closed_why="sari")
+    assert "Bu Sari" in letter(note("resolved", about=by_hand), names=names).sections[0].detail
+    assert letter(note("acked", about=ACKED, who="root"), names=names).subject.count("root") == 1
+
+
 BODIES = {
     "opened": [note()],
     "opened_service": [note(about=incident(SICK[1], evidence={SICK[1].key: "Main PID: 812 (code=killed)"}))],
