@@ -106,6 +106,7 @@ class App:
         if self.store.set_aside:
             log.error("store_corrupt", set_aside=str(self.store.set_aside))
         self._open_channels({})
+        self._duty("stranded", self._pick_up)
         self.schedule.start(self._runners())
         self.site.start()
         if self.public is not None:
@@ -159,6 +160,7 @@ class App:
         self.desk.reload(RuleBook(config.rules.values()), config.policy, self._proofs(), self._fingerprints(),
                          self.clock.now())
         self._open_channels(old)
+        self._pick_up()
         self.schedule.change(self._runners())
         log.info("reloaded", config=str(self.path))
 
@@ -208,6 +210,14 @@ class App:
         }
         for channel in self.channels.values():
             channel.start()
+
+    def _pick_up(self) -> None:
+        """What waited for a channel that is not configured any more goes the way of what was not delivered."""
+        channels, now = list(self.channels), self.clock.now()
+        stranded = self.store.stranded(channels)
+        for notification in stranded:
+            self.desk.undelivered(notification, f"{notification.channel} is not configured any more", now)
+        self.store.abandon(channels)
 
     def _runners(self) -> list[Runner]:
         return [

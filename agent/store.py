@@ -357,6 +357,27 @@ class Store:
             late += [_unpack(body, Notification) for (body,) in rows]
         return late
 
+    def beside(self, notification: Notification) -> dict[str, bool]:
+        rows = self._read("SELECT channel, passed_on = 0 AND state IN ('queued', 'claimed', 'sent') FROM notifications"
+                          " WHERE code = ? AND contact = ? AND created = ? AND ordinal <> ?",
+                          (notification.code, notification.contact, notification.created, notification.ordinal))
+        return {channel: bool(hoped) for channel, hoped in rows}
+
+    def stranded(self, channels: Sequence[str]) -> list[Notification]:
+        rows = self._read("SELECT body FROM notifications WHERE state IN ('queued', 'claimed') AND passed_on = 0"
+                          " AND channel NOT IN (SELECT value FROM json_each(?)) ORDER BY id", (json.dumps(channels),))
+        return [_unpack(body, Notification) for (body,) in rows]
+
+    def abandon(self, channels: Sequence[str]) -> None:
+        def work(db: sqlite3.Connection) -> None:
+            for message in self._live(db, None):
+                if message.channel not in channels:
+                    self._put(db, msgspec.structs.replace(message, state="unknown", next_at=None))
+            db.execute("UPDATE notifications SET state = 'unknown' WHERE state IN ('queued', 'claimed')"
+                       " AND channel NOT IN (SELECT value FROM json_each(?))", (json.dumps(channels),))
+
+        self._write("abandon", work)
+
     def drop_stale(self, channel: str, now: float) -> list[Notification]:
         rows = self._read("SELECT id, body FROM notifications WHERE state = 'queued' AND channel = ? AND stale_at <= ?",
                           (channel, now))

@@ -126,6 +126,16 @@ class Ledger(Protocol):
         """Notifications older than their severity's limit that were not passed on and are not with the person:
         neither accepted nor, where `unproved`, delivered."""
 
+    def beside(self, notification: Notification) -> Mapping[str, bool]:
+        """The other channels by which the same was told to the same person in the same moment: is it still to be
+        hoped for there, or with them?"""
+
+    def stranded(self, channels: Sequence[str]) -> Sequence[Notification]:
+        """What waits for a channel that is none of these, and was not passed on."""
+
+    def abandon(self, channels: Sequence[str]) -> None:
+        """Give up whatever waits for a channel that is none of these: no thread will ever look at it again."""
+
     def drop_stale(self, channel: str, now: float) -> Sequence[Notification]:
         """Give up queued notifications past their time; they count as stale until that was said."""
 

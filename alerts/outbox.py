@@ -119,6 +119,8 @@ class Channel:
         self._templates_at = 0.0
         self.deaf = ""  # why replies cannot be read at present
         self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
+        if after is not None:  # it fails until something passes, and not until somebody edits a file
+            self.error, self.failing_since, self.deaf = after.error, after.failing_since, after.deaf
 
     @property
     def address(self) -> str:
@@ -166,6 +168,7 @@ class Channel:
         if self._after is not None:  # of the same name, from before a reload: two must not claim one batch
             self._after.join(HAND_OVER)
             self._after = None
+            self._take_over(self._after)
         while not self._stopped.is_set():
             self._awake.clear()
             try:
@@ -180,6 +183,16 @@ class Channel:
             self._awake.wait(pause)
 
     def turn(self) -> float:
+    def _take_over(self, old: "Channel") -> None:
+        """What it had no time to do, and what it knew of marks and people."""
+        self._from_memory.extendleft(reversed(list(old._from_memory)))
+        self._learnt.extendleft(reversed(list(old._learnt)))
+        self._spoken |= old._spoken
+        self._shut |= old._shut
+        self._refused |= old._refused
+        self._retried |= old._retried
+        self._last_to |= old._last_to
+
         """Do what is due, with at most one call for each message; return seconds until something may be due again."""
         now = self.turned_at = self._clock()
         self._speak_from_memory()

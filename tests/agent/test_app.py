@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from agent import app as running
+from agent import selfcheck
 from agent.app import PROGRESS, App
+from alerts.judgement import RuleBook
 from alerts.ledger import StoreError
 from alerts.notification import Reply
 from house import House, free_port, until
@@ -22,6 +24,8 @@ channels = ["console"]
 [alerts]
 baseline = "0s"
 probation = "0s"
+quiet = {{ from = "00:00", to = "00:00" }}
+batch = "0s"
 [collectors.disk]
 ignore = ["/*"]
 """
@@ -131,9 +135,28 @@ def test_words_that_cannot_be_put_in_order_still_wake_somebody(app: App, monkeyp
         f"{code}-1", f"[Jaga] {code}: test", [code])
 
 
+def test_what_waited_for_a_channel_that_was_taken_out_goes_by_another_and_nothing_waits_for_ever(
+    tmp_path: Path, app: App,
+) -> None:
+    one = app.path.read_text()
+    two = one.replace('["console"]', '["second", "console"]') + '[notifiers.second]\ntype = "console"\n'
+    app.path.write_text(two)
+    app.config = running.load(app.path)
+    app.desk.reload(RuleBook(app.config.rules.values()), app.config.policy, app._proofs(), {}, app.clock.now())
+    app.desk.observe(selfcheck.NAME, [selfcheck.CONFIG_VALID(0)], None, app.clock.now())
+    (waiting,) = app.store.stranded([])
+    assert waiting.channel == "second"
+
+    app.path.write_text(one)
+    app.reload()
+    until(lambda: {message.channel for message in app.store.messages_about(waiting.code)} == {"console"})
+    assert app.store.stranded(["console"]) == []
+    until(lambda: "oldest" not in app.store.counts())
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_signals_that_come_in_a_row_end_nothing_by_force(tmp_path: Path, number: signal.Signals) -> None:
-    house = House(tmp_path, CONFIGURATION.split("\n", 3)[3]).start()
+    house = House(tmp_path, CONFIGURATION.split("\n", 3)[3].replace("{{", "{").replace("}}", "}")).start()
     try:
         for _ in range(5):
             house.signal(number)

@@ -24,6 +24,7 @@ from alerts.notification import (
     Uncertain,
 )
 from alerts.outbox import ASK_AFTER, PACE, Channel
+from house import until
 
 START = 1_767_582_000.0
 
@@ -86,10 +87,10 @@ class Door:
         self.open_windows: set[str] = set()
         self.begin("first")
 
-    def begin(self, process: str) -> None:
+    def begin(self, process: str, after: Channel | None = None) -> None:
         self.channel = Channel(
             "twilio", self.vendor, self.store, compose, clock=lambda: self.now, undelivered=self._undelivered,
-            patience=lambda: {"critical": 180.0, "warning": 900.0}, process=process,
+            after=after, patience=lambda: {"critical": 180.0, "warning": 900.0}, process=process,
             window_open=lambda contact, now: contact in self.open_windows,
             outcomes=lambda channel, outcome, batch, now: self.ends.append((outcome, len(batch))),
         )
@@ -419,6 +420,24 @@ def test_what_the_outbox_trips_over_does_not_end_its_thread(tmp_path: Path) -> N
     try:
         assert again.wait(10)
         assert door.channel.error == "RuntimeError: our own fault"
+    finally:
+        door.channel.stop()
+        door.channel.join(10)
+
+
+def test_a_reload_forgets_neither_what_is_to_be_said_nor_that_the_channel_fails(door: Door) -> None:
+    door.vendor.script = [Busy("503", 600.0)]
+    door.queue(("A3B", 1))
+    door.after(5)
+    urgent = door.store.open_batch("twilio", door.now + 600, 1)
+    door.channel.emergency(urgent)
+    old, failing = door.channel, (door.now, "503")
+    old._thread = threading.Thread(target=lambda: None)
+    door.begin("second", after=old)
+    assert (door.channel.failing_since, door.channel.error) == failing
+    door.channel.start()
+    try:
+        until(lambda: door.marks == ["A3B-1"])
     finally:
         door.channel.stop()
         door.channel.join(10)
