@@ -101,7 +101,7 @@ class Channel:
         self._window_open, self._outcomes, self._process = window_open, outcomes, process
         self._allowance = allowance
         self._after, self._chance = after, chance or random.Random()  # noqa: S311  # jitter, not a secret
-        self._heard, self._listen_every, self._listen_at = heard, listen_every, 0.0
+        self._heard, self._listen_every, self._asked_at = heard, listen_every, float("-inf")
         self._listened_to = clock() - LISTEN_BACK
         self._awake, self._stopped = threading.Event(), threading.Event()
         self._failures, self._paused_until = 0, 0.0
@@ -143,7 +143,7 @@ class Channel:
         """The wall clock was set by so much: pauses last for as long as they would have."""
         self.turned_at += seconds
         self._paused_until += seconds
-        self._listen_at += seconds
+        self._asked_at += seconds
         self._listened_to += seconds
         self._last_to = {contact: at + seconds for contact, at in self._last_to.items()}
         if self.failing_since is not None:
@@ -450,9 +450,9 @@ class Channel:
     def _listen(self) -> bool:
         """Ask for what people wrote, where the provider can be asked; was there anything?"""
         now = self._clock()
-        if now < self._listen_at or not hasattr(self._notifier, "replies"):
-            return False
-        self._listen_at = now + self._listen_every()
+        if now < self._asked_at + self._listen_every() or not hasattr(self._notifier, "replies"):
+            return False  # reckoned from the last time: what opened since then is listened for closely at once
+        self._asked_at = now
         try:
             replies = cast(Listener, self._notifier).replies(self._listened_to)
         except Exception as error:  # what no notifier should raise is no answer either
@@ -521,7 +521,7 @@ class Channel:
         if self._learnt:
             times.append(now + 1.0)
         if hasattr(self._notifier, "replies"):
-            times.append(min(self._listen_at, now + self._listen_every()))
+            times.append(self._asked_at + self._listen_every())
         return min(IDLE, max(0.05, min(times, default=now + IDLE) - now))
 
 

@@ -363,6 +363,18 @@ def crash_or(door: Door, act: Callable[[], object], met: str) -> None:
     door.begin("second")
 
 
+def test_people_are_listened_to_closely_from_the_moment_that_something_opens(door: Door) -> None:
+    heard_at: list[float] = []
+    pause = 60.0
+    door.vendor.replies = lambda since: heard_at.append(door.now - START) or []  # type: ignore[attr-defined]
+    door.channel._listen_every = lambda: pause
+    door.after(0).after(1)
+    pause = 5.0  # something opened, a second after the last question
+    for _ in range(6):
+        door.after(2)
+    assert heard_at == [0, 5, 11]
+
+
 @pytest.mark.parametrize("asks", ["status", "find", "replies"])
 def test_a_question_that_breaks_holds_up_no_message(tmp_path: Path, asks: str) -> None:
     class Broken(Vendor):
