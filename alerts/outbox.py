@@ -117,10 +117,11 @@ class Channel:
         self.failing_since: float | None = None  # unix seconds
         self.templates: dict[str, str] = {}  # the vendor's word on each template, where it has one
         self._templates_at = 0.0
+        self._said_late: set[str] = set()  # marks that the desk knows of, also where it could not write that down
         self.deaf = ""  # why replies cannot be read at present
-        self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
         if after is not None:  # it fails until something passes, and not until somebody edits a file
             self.error, self.failing_since, self.deaf = after.error, after.failing_since, after.deaf
+        self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
 
     @property
     def address(self) -> str:
@@ -167,8 +168,8 @@ class Channel:
     def _run(self) -> None:
         if self._after is not None:  # of the same name, from before a reload: two must not claim one batch
             self._after.join(HAND_OVER)
-            self._after = None
             self._take_over(self._after)
+            self._after = None
         while not self._stopped.is_set():
             self._awake.clear()
             try:
@@ -182,7 +183,6 @@ class Channel:
                 pause = BACK_OFF[0]
             self._awake.wait(pause)
 
-    def turn(self) -> float:
     def _take_over(self, old: "Channel") -> None:
         """What it had no time to do, and what it knew of marks and people."""
         self._from_memory.extendleft(reversed(list(old._from_memory)))
@@ -193,6 +193,7 @@ class Channel:
         self._retried |= old._retried
         self._last_to |= old._last_to
 
+    def turn(self) -> float:
         """Do what is due, with at most one call for each message; return seconds until something may be due again."""
         now = self.turned_at = self._clock()
         self._speak_from_memory()
@@ -487,8 +488,12 @@ class Channel:
         now = self._clock()
         limits = {severity: now - patience for severity, patience in self._patience().items()}
         unproved = self._notifier.proof >= Proof.DELIVERED
-        for notification in self._ledger.late(self.name, limits, unproved):
-            self._undelivered(notification, self.error or "not delivered in time", now)
+        late = self._ledger.late(self.name, limits, unproved)
+        self._said_late &= {notification.mark for notification in late}
+        for notification in late:
+            if notification.mark not in self._said_late:
+                self._undelivered(notification, self.error or "not delivered in time", now)
+                self._said_late.add(notification.mark)
 
     def _speak_from_memory(self) -> None:
         while self._from_memory and self._clock() >= self._paused_until:
