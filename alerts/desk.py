@@ -252,7 +252,8 @@ class Desk:
             return dict(incident.evidence) if incident is not None else {}
 
     def undelivered(self, notification: Notification, why: str, now: float) -> None:
-        """A message did not arrive: the same person's next channel; where there is none, escalate without waiting."""
+        """A message did not arrive: the same person's next channel; where there is none, and nothing that was told
+        beside it is to be hoped for either, escalate without waiting."""
         with self._lock:
             changes = Changes(passed_on=[notification])
             incident = self._incidents.get(notification.code)
@@ -260,12 +261,14 @@ class Desk:
                 failed = Told(notification.contact, notification.channel)
                 changes.history.append(Entry(code=incident.code, at=now, what="undelivered", who=failed.contact,
                                              how=failed.channel, detail=why))
-                another = next_channel(incident.told, failed, self._policy, self._proofs)
+                beside = self._ledger.beside(notification)
+                tried = (*notification.tried, notification.channel)
+                another = next_channel(failed.contact, (*tried, *beside), self._policy, self._proofs)
                 if notification.reason in ("acked", "unacked"):
                     pass  # a courtesy: nobody is woken through another channel for it
                 elif another is not None:
                     self._stand_in(incident, notification, another, changes, now)
-                elif incident.closed is None and not self._is_group(failed.contact):
+                elif incident.closed is None and not self._is_group(failed.contact) and not any(beside.values()):
                     self._move(incident, Unreached(), changes, now)
             elif notification.digest is not None:
                 self._digest_elsewhere(notification, changes, now)
@@ -434,20 +437,19 @@ class Desk:
         told = incident.told if another in incident.told else (*incident.told, another)
         after = msgspec.structs.replace(incident, ordinal=ordinal, told=told)
         self._incidents[after.code] = changes.incidents[after.code] = after
-        changes.notifications.append(
-            notify(after, failed.reason, another, self._policy, now, ordinal, failed.who, failed.mark)
-        )
+        spoken = notify(after, failed.reason, another, self._policy, now, ordinal, failed.who, failed.mark)
+        changes.notifications.append(msgspec.structs.replace(spoken, tried=(*failed.tried, failed.channel)))
 
     def _digest_elsewhere(self, failed: Notification, changes: Changes, now: float) -> None:
-        """A digest belongs to no incident that would remember who was told, so it remembers that itself."""
-        tried = (*failed.incident.told, Told(failed.contact, failed.channel))
-        another = next_channel(tried, tried[-1], self._policy, self._proofs)
+        """A digest belongs to no incident; it goes on by the person's next channel."""
+        tried = (*failed.tried, failed.channel)
+        another = next_channel(failed.contact, tried, self._policy, self._proofs)
         if another is not None:
             self._answers += 1
             changes.meta["answers"] = str(self._answers)
             changes.notifications.append(msgspec.structs.replace(
                 failed, ordinal=self._answers, channel=another.channel, created=now, not_before=now,
-                incident=msgspec.structs.replace(failed.incident, told=tried), stands_in_for=failed.mark))
+                tried=tried, stands_in_for=failed.mark))
 
     def _deed(self, code: str, event: Event, what: str, who: str, how: str, now: float, note: str) -> Incident:
         with self._lock:

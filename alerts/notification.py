@@ -42,6 +42,7 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer | None = None  # where that is the reason
     digest: Digest | None = None  # where that is the reason
     stands_in_for: str = ""  # mark of the message whose channel failed
+    tried: tuple[str, ...] = ()  # the channels that failed for this word before
 
     @property
     def mark(self) -> str:

@@ -114,6 +114,8 @@ def step(incident: Incident, event: Event, now: float, policy: Policy) -> tuple[
         case Unreached():
             if incident.acked_until is not None or incident.due is None:
                 return incident, ()
+            if not 0 <= incident.step < len(policy.steps_of(incident)) - 1:
+                return incident, ()  # nobody is next: to begin again at once would be a flood, and reach nobody either
             return msgspec.structs.replace(incident, due=min(incident.due, now)), ()
         case Tick():
             return _ticked(incident, now, policy)

@@ -67,14 +67,11 @@ def notify(
     )
 
 
-def next_channel(told: Iterable[Told], failed: Told, policy: Policy, proofs: Mapping[str, Proof]) -> Told | None:
-    """The failed person's next channel in their order of preference that was not tried yet; None at the end of it."""
-    contact = policy.contacts.get(failed.contact)
-    if contact is None:
-        return None
-    tried = {pair.channel for pair in told if pair.contact == failed.contact} | {failed.channel}
-    left = [channel for channel in contact.channels if channel in proofs and channel not in tried]
-    return Told(failed.contact, left[0]) if left else None
+def next_channel(person: str, tried: Iterable[str], policy: Policy, proofs: Mapping[str, Proof]) -> Told | None:
+    """That person's next channel in their order of preference that was not tried yet; None at the end of it."""
+    contact, gone = policy.contacts.get(person), set(tried)
+    left = [channel for channel in contact.channels if channel in proofs and channel not in gone] if contact else []
+    return Told(person, left[0]) if left else None
 
 
 def _whom(
