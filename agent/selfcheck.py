@@ -64,7 +64,8 @@ def readings(
     """Yield the agent's own readings. `oldest`: unix seconds; `last_messages`: the last finished one per person and
     channel; `config_error`: why the file on disk is not in force, or ""."""
     yield OUTBOX_OLDEST(max(0.0, now - oldest) if oldest is not None else 0.0)
-    yield STORE_WRITABLE(float(not view.store_error), note=view.store_error)
+    unwritten = view.store_error or next((c.store_error for c in channels.values() if c.store_error), "")
+    yield STORE_WRITABLE(float(not unwritten), note=unwritten)
     yield STORE_SET_ASIDE(float(len(set_aside)), note=", ".join(str(path) for path in set_aside))
     yield BALLAST(float(has_ballast))
     yield CONFIG_VALID(float(not config_error), note=config_error)

@@ -58,6 +58,8 @@ SCHEMA = (
     CREATE INDEX notifications_held ON notifications (channel, not_before) WHERE state = 'held';
     CREATE INDEX messages_claimed ON messages (claimed);
     """,
+    # How far the wall clock was set since it was created, which stays as it was: it is part of a notification's name.
+    "ALTER TABLE notifications ADD COLUMN moved REAL NOT NULL DEFAULT 0",
 )
 
 # Two threads that are the first to read the same Struct crash the process (msgspec 0.22 shows one of them the type half
@@ -235,6 +237,9 @@ class Store:
     def _shift(self, db: sqlite3.Connection, seconds: float) -> None:
         db.execute("UPDATE notifications SET not_before = not_before + ?1, stale_at = stale_at + ?1"
                    " WHERE state IN ('queued', 'held')", (seconds,))
+        db.execute("UPDATE notifications SET moved = moved + ? WHERE state IN ('queued', 'held', 'claimed')"
+                   " OR message IN (SELECT id FROM messages WHERE state IN ('sending', 'uncertain', 'accepted'))",
+                   (seconds,))
         for message in self._live(db, None):
             moved = msgspec.structs.replace(
                 message, claimed=message.claimed + seconds,
@@ -351,7 +356,7 @@ class Store:
         for severity, before in created_before.items():
             rows = self._read(
                 "SELECT n.body FROM notifications n LEFT JOIN messages m ON m.id = n.message"
-                " WHERE n.channel = ? AND n.severity = ? AND n.created <= ? AND n.passed_on = 0"
+                " WHERE n.channel = ? AND n.severity = ? AND n.created + n.moved <= ? AND n.passed_on = 0"
                 " AND (n.state IN ('queued', 'claimed') OR ? AND m.state = 'accepted' AND m.proof < ?) ORDER BY n.id",
                 (channel, severity, before, unproved, int(Proof.DELIVERED)))
             late += [_unpack(body, Notification) for (body,) in rows]
@@ -447,7 +452,8 @@ class Store:
 
     def counts(self) -> Mapping[str, float]:
         """`oldest`: when the oldest waiting word was created; `proved`: when one was last accepted; `bytes`."""
-        oldest = self._read("SELECT min(created) FROM notifications WHERE state IN ('queued', 'claimed')")[0][0]
+        oldest = self._read("SELECT min(created + moved) FROM notifications WHERE state IN"
+                            " ('queued', 'claimed')")[0][0]
         proved = self._read("SELECT max(accepted_at) FROM messages WHERE proof >= ?", (int(Proof.ACCEPTED),))[0][0]
         try:
             figures = {"bytes": float(self.path.stat().st_size)}

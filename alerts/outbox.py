@@ -117,6 +117,7 @@ class Channel:
         self.failing_since: float | None = None  # unix seconds
         self.templates: dict[str, str] = {}  # the vendor's word on each template, where it has one
         self._templates_at = 0.0
+        self.store_error = ""  # why what became of messages cannot be written down at present
         self._said_late: set[str] = set()  # marks that the desk knows of, also where it could not write that down
         self.deaf = ""  # why replies cannot be read at present
         if after is not None:  # it fails until something passes, and not until somebody edits a file
@@ -195,14 +196,40 @@ class Channel:
 
     def turn(self) -> float:
         """Do what is due, with at most one call for each message; return seconds until something may be due again."""
-        now = self.turned_at = self._clock()
+        self.turned_at = self._clock()
         self._speak_from_memory()
+        trouble: StoreError | None = None
+        # Each by itself: where nothing can be written any more, it is still seen what does not arrive, and told.
+        for part in (self._write_down_spoken, self._drop_stale, self._follow, self._take_news, self._let_go,
+                     self._say_late, self._send_batches, self._look_at_templates, self._converse):
+            try:
+                part()
+            except StoreError as error:
+                trouble = error
+        self.store_error = str(trouble or "")
+        if trouble is not None:
+            raise trouble
+        return self._pause()
+
+    def _write_down_spoken(self) -> None:
         if self._spoken:
             self._ledger.spoke(list(self._spoken.values()))
             self._spoken.clear()
-        dropped = self._ledger.drop_stale(self.name, now)
-        if dropped:
+
+    def _drop_stale(self) -> None:
+        now = self._clock()
+        if dropped := self._ledger.drop_stale(self.name, now):
             self._outcomes(self.name, "stale", dropped, now)
+
+    def _let_go(self) -> None:
+        self._ledger.let_go(self.name, self._clock())
+
+    def _converse(self) -> None:
+        if self._listen():
+            self._send_batches()  # the answers, at once
+
+    def _follow(self) -> None:
+        """Ask about what is under way."""
         answers = True  # a vendor that lets us wait is asked one thing a turn: what is to be sent must not wait as well
         for message in self._ledger.under_way(self.name):
             if message.state == "sending" and message.owner != self._process:
@@ -213,23 +240,25 @@ class Channel:
                     answers = self._recover(message)
                 elif message.state == "accepted":
                     answers = self._inquire(message)
-        self._take_news()
-        self._ledger.let_go(self.name, now)
-        self._say_late()
-        self._send_batches()
-        self._look_at_templates()
-        if self._listen():
-            self._send_batches()  # the answers, at once
-        return self._pause()
 
     # --- sending -------------------------------------------------------------------------------------------------
 
     def _send_batches(self) -> None:
+        trouble, passed_over = None, set[str]()
         while not self._stopped.is_set() and (now := self._clock()) >= self._paused_until:
-            batch = self._ledger.open_batch(self.name, now, BATCH, self._resting(now))
+            batch = self._ledger.open_batch(self.name, now, BATCH, passed_over | self._resting(now).keys())
             if not batch:
-                return
-            self._claim_and_send(batch, now)
+                break
+            from_memory = self._spoken.keys() | {notification.mark for notification in self._from_memory}
+            try:
+                if unsaid := [n for n in batch if n.mark not in from_memory]:
+                    self._claim_and_send(unsaid, now)
+                    continue
+            except StoreError as error:
+                trouble = error
+            passed_over.add(batch[0].contact)  # nothing of theirs can be written down: it is the others' turn
+        if trouble is not None:
+            raise trouble
 
     def _resting(self, now: float) -> dict[str, float]:
         """Who was written to a moment ago, and until when they are left alone; nobody else waits for that."""
