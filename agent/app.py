@@ -1,5 +1,6 @@
 """The running process: builds every object once, starts them, reloads them, stops them."""
 
+import dataclasses
 import os
 import signal
 import threading
@@ -18,7 +19,7 @@ from agent.clock import Clock, JumpDetector
 from agent.config import Config, ConfigError, load
 from agent.control import Control
 from agent.daily import Daily
-from agent.logs import Turns, get_logger, told
+from agent.logs import Turns, get_logger, mask, told
 from agent.metrics import Deeds, Exposition
 from agent.public import PublicSite, link_key
 from agent.routine import Setup
@@ -200,7 +201,7 @@ class App:
             channel.stop()
         self.channels = {
             name: Channel(
-                name, notifier, self.store, self._compose, clock=self.clock.now, undelivered=self.desk.undelivered,
+                name, notifier, self.store, self._compose, clock=self.clock.now, undelivered=self._undelivered,
                 patience=lambda: self.config.policy.undelivered, outcomes=self._outcome, process=self.store.process,
                 window_open=self._window_open(name), heard=self._heard, listen_every=self._listen_every,
                 after=old.get(name),
@@ -234,6 +235,9 @@ class App:
     def _emergency(self, notifications: Sequence[Notification]) -> None:
         for channel in self.channels.values():
             channel.emergency(notifications)
+
+    def _undelivered(self, notification: Notification, why: str, now: float) -> None:
+        self.desk.undelivered(notification, mask(why), now)
 
     def _queued(self) -> None:
         for channel in self.channels.values():
@@ -391,6 +395,7 @@ class App:
         except StoreError as error:  # a store that cannot be read is one of the things to tell
             failed = told(error)
             readings = (selfcheck.STORE_WRITABLE(0.0, note=failed),)
+        readings = tuple(dataclasses.replace(each, note=mask(each.note)) if each.note else each for each in readings)
         whole = selfcheck.SUCCESS(not failed, note=failed, collector=selfcheck.NAME)
         self.desk.observe(selfcheck.NAME, (*readings, whole), None, now)
         self.board.put(CollectorState(selfcheck.NAME, SELFCHECK_EVERY, SELFCHECK_EVERY, readings=(*readings, whole),

@@ -41,6 +41,7 @@ from alerts.telling import next_channel, notify, tell
 from collectors.base import Reading
 
 ANSWERS = "JAGA"  # the code under which answers to people are counted and marked: JAGA-17
+KEPT = 86400.0  # seconds that a closed incident stays at hand, for it may recur; then it is the store's alone
 PRINT = "options:"  # prefix of the meta keys that hold the collectors' fingerprints
 
 log = structlog.get_logger()
@@ -99,7 +100,8 @@ class Desk:
         self._traces = {key: msgspec.structs.replace(trace, seen=now) for key, trace in past.traces.items()}
         self._fingerprints = {key.removeprefix(PRINT): value for key, value in past.meta.items()
                               if key.startswith(PRINT)}
-        self._installed_at = float(past.meta.get("installed_at", now))
+        # Not after now: a clock that ran ahead at the installation would hold warnings back until that day comes.
+        self._installed_at = min(float(past.meta.get("installed_at", now)), now)
         self._answers = int(past.meta.get("answers", 0))
         if "baseline_until" in past.meta:
             # Never longer than from now: the clock may have been set back while we slept.
@@ -137,6 +139,9 @@ class Desk:
                 if at is not None and at <= now:
                     self._move(incident, Tick(), changes, now)
             self._silences = {id: silence for id, silence in self._silences.items() if silence.ends > now}
+            kept = max(KEPT, self._policy.flap_window)
+            self._incidents = {code: incident for code, incident in self._incidents.items()
+                               if incident.closed is None or now - incident.closed < kept}
             self._clock_at = now
             self._commit(changes)
             return min((at for i in self._open() if (at := next_at(i, self._policy)) is not None), default=None)
@@ -241,7 +246,10 @@ class Desk:
                 if (told, acked_by) != (incident.told, incident.acked_by):
                     rewritten.append(msgspec.structs.replace(incident, told=told, acked_by=acked_by))
             touched = self._ledger.forget(contact, names, rewritten)
-            self._incidents |= {i.code: i for i in rewritten if i.code in self._incidents}
+            for incident in rewritten:  # a code comes round again after weeks: not the old one in the new one's place
+                now_known = self._incidents.get(incident.code)
+                if now_known is not None and now_known.opened == incident.opened:
+                    self._incidents[incident.code] = incident
             self._publish()
             return touched
 

@@ -83,6 +83,16 @@ def test_a_desk_whose_clock_stands_still_is_not_ready_and_is_the_watchdogs_busin
     assert app._stuck(now + PROGRESS + 1) == ["desk"]
 
 
+def test_no_address_that_a_broken_notifier_repeats_gets_into_an_incident(app: App) -> None:
+    app._open_channels({})
+    app.channels["console"].failing_since = app.clock.now() - 1000
+    app.channels["console"].error = "KeyError: budi@example.id, +6281234567890"
+    for after in (0.0, 20.0):
+        app._check_self(app.clock.now() + after)
+    (note,) = [member.note for each in app.desk.view.open for member in each.members.values()]
+    assert note == "KeyError: b***@example.id, ***890"
+
+
 def test_a_database_that_somebody_deleted_under_us_is_told(app: App) -> None:
     app.store.path.unlink()
     now = app.clock.now()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from agent.store import Store
@@ -235,6 +236,36 @@ def test_what_no_database_takes_is_told_and_holds_up_nothing_after_it(story: Sto
     assert story.said == [("opened", "budi", "chat")]
     story.crash()
     assert [list(i.members) for i in story.desk.view.open] == [['down{unit="nginx"}']]
+
+
+def test_a_clock_that_ran_ahead_at_the_installation_holds_no_warning_back_for_years(tmp_path: Path) -> None:
+    warns = rule(critical=None, warning=1.0)
+    story = Story(tmp_path, [warns], policy(probation=7 * 86400.0))
+    story.now -= 9 * 365 * 86400  # set right while we slept
+    story.crash()
+    story.now += 8 * 86400
+    story.sees(0)
+    assert story.said == [("opened", "budi", "chat")]
+
+
+def test_what_is_long_over_is_not_kept_in_memory(story: Story) -> None:
+    story.at(0).sees(0)
+    story.at(1).sees(1)
+    story.at(1 + 24 * 60)
+    assert story.desk._incidents == {}
+    assert [each.closed for each in story.store.all_incidents()] == [MONDAY + 60]
+
+
+def test_to_forget_somebody_puts_no_old_incident_in_the_place_of_one_with_its_code(story: Story) -> None:
+    story.at(0).sees(0)
+    story.at(1).sees(1)
+    (old,) = story.store.all_incidents()
+    story.at(60 * 24 * 100)
+    story.store.commit(Changes(incidents={old.code: msgspec.structs.replace(
+        old, opened=story.now, closed=None, told=())}))
+    story.crash()
+    story.desk.forget("budi", ["budi"])
+    assert [(each.opened, each.told) for each in story.desk.view.open] == [(story.now, ())]
 
 
 def test_an_unknown_code_is_refused_with_the_open_ones(story: Story) -> None:
