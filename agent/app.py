@@ -72,6 +72,7 @@ class App:
         self.schedule = Schedule(self.clock)
         self.channels: dict[str, Channel] = {}
         self._jumps, self._jump_detector = 0, JumpDetector(self.clock.wall_clock, self.clock.steady)
+        self._moving = threading.Lock()  # held while the clock's jump is being followed, and nothing fits together
         self._stopping = threading.Event()
         self._turns = Turns(log)
         self.desk = Desk(
@@ -366,21 +367,29 @@ class App:
     def _after_a_jump(self) -> None:
         """Move everything that waits, then go by the new time; also where the clock only crept (NTP)."""
         jump = self._jump_detector.check()
-        if jump < 0:
-            self.clock.follow()  # first, so that whoever asks meanwhile finds himself early, never late
-        if jump:
-            self._jumps += 1
-            log.warning("clock_jumped", seconds=round(jump, 1))
-            self.desk.shift(jump, self.clock.wall_clock())
-            self.daily.shift(jump)
-            self.board.shift(jump)
-            self.schedule.shift(jump)
-            for channel in self.channels.values():
-                channel.shift(jump)
-        self.clock.follow()
-        if jump:
+        if not jump:
+            self.clock.follow()
+            return
+        self._jumps += 1
+        log.warning("clock_jumped", seconds=round(jump, 1))
+        # Whoever asks meanwhile must find what waits not due yet, and what was said not old yet.
+        first, then = (self._shift_waiting, self._shift_said) if jump > 0 else (self._shift_said, self._shift_waiting)
+        with self._moving:
+            first(jump)
+            self.clock.follow()
+            then(jump)
             self.schedule.replan()
-            self._queued()
+        self._queued()
+
+    def _shift_waiting(self, jump: float) -> None:
+        self.desk.shift(jump, self.clock.wall_clock())
+        self.daily.shift(jump)
+        for channel in self.channels.values():
+            channel.shift(jump)
+
+    def _shift_said(self, jump: float) -> None:
+        self.board.shift(jump)
+        self.schedule.shift(jump)
 
     def _check_self(self, now: float) -> None:
         self.store.refill_ballast()
@@ -421,15 +430,17 @@ class App:
 
     def readiness(self) -> list[str]:
         """What is not as it should be for watching and telling; empty when ready."""
-        now, missing = self.clock.now(), []
-        for state in self.board.snapshot().values():
+        with self._moving:
+            now, states, stuck = self.clock.now(), self.board.snapshot(), self._stuck(self.clock.now())
+        missing = []
+        for state in states.values():
             if state.at is None:
                 missing.append(f"collector {state.name}: has not reported yet")
             elif now - state.at > 3 * state.every + state.timeout:
                 missing.append(f"collector {state.name}: last report {now - state.at:.0f} s ago")
         if self.desk.view.store_error:
             missing.append(f"store: {self.desk.view.store_error}")
-        return missing + [f"{name}: does not move" for name in self._stuck(now)]
+        return missing + [f"{name}: does not move" for name in stuck]
 
     def notify_test(self, contact: str, wait: float) -> list[dict[str, Any]]:
         """Send a real message by each of the person's channels; wait at most that long for the strongest proof.
