@@ -10,7 +10,7 @@ import structlog
 from alerts.desk import Desk, UnknownCode
 from alerts.figures import clock
 from alerts.incident import Incident
-from alerts.ledger import Heard, Ledger
+from alerts.ledger import Heard, Ledger, StoreError
 from alerts.notification import Answer, Reply
 from alerts.policy import ONCALL, Contact, Policy, Step
 from alerts.replies import Intent, understand
@@ -19,6 +19,8 @@ from alerts.silence import of_incident
 RATE = (12, 60.0)  # replies of one person that are answered, in so many seconds: a loop of two robots must end
 SILENCE = 7200.0  # seconds, where the person named no time
 LONGEST_SILENCE = 7 * 86400.0
+LAG = 5.0  # seconds that a provider's clock may be behind ours; nobody reads a message and answers it in less
+REMEMBERED = 2000  # replies: more than any provider repeats, and they hold where the store cannot be written to
 
 log = structlog.get_logger()
 
@@ -37,6 +39,7 @@ class Dialogue:
         self._addresses, self._sign, self._count = addresses, sign, count
         self._lock = threading.Lock()
         self._lately: dict[str, deque[float]] = {}
+        self._dealt_with: dict[tuple[str, str], None] = {}  # channel and id of the last replies, oldest first
 
     def hear(self, channel: str, reply: Reply, now: float) -> str | None:
         """Act on a reply and queue the answer; returns the contact, or None for a stranger's or one heard before."""
@@ -44,9 +47,13 @@ class Dialogue:
             return self._hear(channel, reply, now)
 
     def _hear(self, channel: str, reply: Reply, now: float) -> str | None:
-        contact = self._who(channel, reply.address)
+        this = (channel, reply.id)
+        if this in self._dealt_with:
+            return None
+        contact = self._who(channel, reply)
         if contact is None:
             self._count(channel, "stranger")
+            self._deal_with(this)
             return None
         if self._ledger.was_heard(channel, reply.id):
             return None
@@ -59,8 +66,19 @@ class Dialogue:
                             media=reply.media, people=self._names() if contact.shared else ())
         self._count(channel, intent.verb)
         log.info("reply", channel=channel, contact=contact.name, verb=intent.verb, codes=intent.codes)
-        self._desk.hear(heard, self._act(intent, contact, channel, reply, now), now)
+        self._deal_with(this)
+        try:
+            answer = self._act(intent, contact, channel, reply, now)
+        except StoreError:  # what it is about could not be looked up, so nothing was done yet
+            del self._dealt_with[this]
+            raise
+        self._desk.hear(heard, answer, now)
         return contact.name
+
+    def _deal_with(self, this: tuple[str, str]) -> None:
+        self._dealt_with[this] = None
+        if len(self._dealt_with) > REMEMBERED:
+            del self._dealt_with[next(iter(self._dealt_with))]
 
     def _act(self, intent: Intent, contact: Contact, channel: str, reply: Reply, now: float) -> Answer | None:
         who = contact.name
@@ -68,7 +86,7 @@ class Dialogue:
             if not intent.person:
                 code = next(iter(intent.codes or [i.code for i in self._desk.view.open]), "K7M")
                 return Answer(phrase="name_needed", values={"code": code, "name": "Budi"})
-            who = intent.person
+            who = next(c.name for c in self._policy().contacts.values() if c.display == intent.person)
         match intent.verb:
             case "status":
                 return self._status()
@@ -84,6 +102,8 @@ class Dialogue:
             case "chatter":
                 return None
             case "unclear":
+                if reply.group and not (reply.about or intent.codes):
+                    return None  # people who talk with each other there
                 if intent.near == "media":
                     return Answer(phrase="media")
                 return Answer(phrase="near", values={"near": intent.near}) if intent.near else Answer(phrase="unclear")
@@ -103,6 +123,10 @@ class Dialogue:
             return [openly[code] for code in intent.codes]
         if not openly:
             return Answer(phrase="nothing_open")
+        listed = tuple(openly.values())
+        openly = {code: incident for code, incident in openly.items() if incident.opened <= reply.at + LAG}
+        if not openly:  # an answer that lay with the provider, to something that is over
+            return Answer(phrase="which", values={"count": str(len(listed))}, incidents=listed)
         about = [code for code in self._ledger.codes_of(channel, reply.about) if code in openly] if reply.about else []
         if len(about) == 1:
             return [openly[about[0]]]
@@ -155,10 +179,13 @@ class Dialogue:
             return Answer(phrase="nothing_open")
         return Answer(phrase="status", values={"count": str(len(openly))}, incidents=openly)
 
-    def _who(self, channel: str, address: str) -> Contact | None:
+    def _who(self, channel: str, reply: Reply) -> Contact | None:
+        """The contact who wrote; nobody where it was said in a group that is none of ours."""
         kind = self._addresses().get(channel, "")
-        people = self._policy().contacts.values()
-        return next((c for c in people if kind and address and c.addresses.get(kind) == address), None)
+        known = {c.addresses.get(kind, ""): c for c in reversed(self._policy().contacts.values())} if kind else {}
+        if reply.group and not (reply.group in known and known[reply.group].group):
+            return None
+        return known.get(reply.address) if reply.address else None
 
     def _names(self) -> list[str]:
         return [each.display for each in self._policy().contacts.values() if not each.shared]
@@ -176,6 +203,6 @@ class Dialogue:
     def _too_often(self, contact: str, now: float) -> bool:
         most, window = RATE
         times = self._lately.setdefault(contact, deque(maxlen=most))
-        full = len(times) == most and now - times[0] < window
+        full = len(times) == most and 0 <= now - times[0] < window  # times to come: the clock was set back
         times.append(now)
         return full

@@ -7,7 +7,9 @@ import msgspec
 import pytest
 
 from alerts.dialogue import Dialogue
+from alerts.ledger import StoreError
 from alerts.notification import Answer, Notification, Reply
+from alerts.policy import Contact
 from story import Story, policy
 
 
@@ -168,4 +170,74 @@ def test_a_shared_phone_must_name_the_person(tmp_path: Path) -> None:
     assert talk.answered == [("name_needed", "budi")]
     assert talk.desk.view.open[0].acked_by == ""
     talk.writes("ok sari")
-    assert talk.desk.view.open[0].acked_by == "Sari"
+    assert talk.desk.view.open[0].acked_by == "sari", "the contact, who may go on from a phone of their own"
+
+
+def test_an_ok_that_lay_with_the_provider_takes_nothing_that_opened_after_it(talk: Talk) -> None:
+    written = talk.at(0).now
+    talk.at(3600).sees(0)
+    talk.dialogue.hear("chat", Reply(id="SM1", address="budi@chat", text="ok", at=written), talk.now)
+    assert talk.desk.view.open[0].acked_by == ""
+    assert talk.answered == [("which", "budi")]
+    talk.dialogue.hear("chat", Reply(id="SM2", address="budi@chat", text=f"ok {talk.desk.view.open[0].code}",
+                                     at=written), talk.now)
+    assert talk.desk.view.open[0].acked_by == "budi", "a code is never a guess"
+
+
+def test_while_nothing_can_be_written_down_an_answer_still_acts_once(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(*_: object) -> None:
+        raise StoreError("attempt to write a readonly database")
+
+    talk.at(0).sees(0)
+    with monkeypatch.context() as broken:
+        broken.setattr(talk.store, "commit", read_only)
+        for _ in range(3):  # each poll brings it again
+            talk.writes("tidak bisa", id="SM1")
+    talk.desk.tick(talk.now)
+    assert talk.counted == ["refuse"]
+    assert talk.answered == [("refused", "budi")]
+
+
+def test_a_store_that_cannot_be_read_lets_the_answer_act_later(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: object) -> None:
+        raise StoreError("disk I/O error")
+
+    talk.at(0).sees(0)
+    with monkeypatch.context() as broken:
+        broken.setattr(talk.store, "codes_of", unreadable)
+        with pytest.raises(StoreError):
+            talk.writes("ok", id="SM1", about="SMout")
+    talk.writes("ok", id="SM1", about="SMout")
+    assert talk.desk.view.open[0].acked_by == "budi"
+
+
+def test_a_clock_that_was_set_back_makes_nobody_mute(talk: Talk) -> None:
+    talk.at(0).sees(0)
+    for hour in range(1, 13):
+        talk.at(60 * hour).writes("siapa")
+    talk.at(0).writes("ok")
+    assert talk.desk.view.open[0].acked_by == "budi"
+
+
+def test_a_stranger_who_is_polled_again_is_counted_once(talk: Talk) -> None:
+    for _ in range(3):
+        talk.writes("halo", who="stranger", id="SM1")
+    assert talk.counted == ["stranger"]
+
+
+@pytest.mark.parametrize(("group", "text", "taker", "answers"), [
+    ("shop@chat", "ok", "budi", [("taken", "budi")]),
+    ("shop@chat", "besok kita beli galon ya", "", []),
+    ("family@chat", "ok", "", []),
+    ("sari@chat", "ok", "", []),
+])
+def test_in_a_group_a_member_takes_and_is_not_told_that_talk_is_unclear(
+    tmp_path: Path, group: str, text: str, taker: str, answers: list[tuple[str, str]]) -> None:
+    talk = Talk(tmp_path)
+    shop = Contact(name="shop", display="Toko", language="id", addresses={"chat": "shop@chat"}, channels=("chat",),
+                   group=True)
+    talk.policy = msgspec.structs.replace(talk.policy, contacts={**talk.policy.contacts, "shop": shop})
+    talk.at(0).sees(0)
+    talk.dialogue.hear("chat", Reply(id="SM1", address="budi@chat", text=text, at=talk.now, group=group), talk.now)
+    assert (talk.desk.view.open[0].acked_by, talk.answered) == (taker, answers)
