@@ -26,6 +26,8 @@ CONFIG_VALID = Metric("jaga_config_valid", "1 when the configuration file is the
 NOTIFIER_FAILING = Metric(
     "jaga_notifier_failing_seconds", "How long the channel has been failing without a success.", ("notifier",)
 )
+NOTIFIER_DEAF = Metric("jaga_notifier_deaf_seconds", "How long what people write by this channel could not be read.",
+                       ("notifier",))
 REFUSED = Metric(
     "jaga_notifier_refused", "1 when the last message to this person by this channel was refused for good.",
     ("notifier", "contact"),
@@ -42,7 +44,7 @@ PASSING = ("approved", "received", "pending")  # the vendor's words; whatever el
 
 # The runner's own metrics are judged by the rules of the agent, whichever collector they are about.
 __all__ = ["AUDIT_SUCCESS", "BALLAST", "CLOCK_JUMPS", "CONFIG_VALID", "COST", "DURATION", "HEARTBEAT_FAILING",
-           "HEARTBEAT_SUCCESS", "LAST_SUCCESS", "NOTIFIER_FAILING", "OUTBOX_OLDEST",
+           "HEARTBEAT_SUCCESS", "LAST_SUCCESS", "NOTIFIER_DEAF", "NOTIFIER_FAILING", "OUTBOX_OLDEST",
            "OVERRUN", "PROOF_ANSWERED", "REFUSED", "STORE_SET_ASIDE", "STORE_WRITABLE", "SUCCESS", "TARGET_SUCCESS",
            "WATCH_UP", "readings"]
 
@@ -75,6 +77,9 @@ def readings(
     for name, channel in channels.items():
         since = channel.failing_since
         yield NOTIFIER_FAILING(max(0.0, now - since) if since is not None else 0.0, note=channel.error, notifier=name)
+        if channel.listens:
+            deaf = channel.deaf_since
+            yield NOTIFIER_DEAF(max(0.0, now - deaf) if deaf is not None else 0.0, note=channel.deaf, notifier=name)
         for template, state in channel.templates.items():
             yield TEMPLATE_PASSES(float(state in PASSING), note=state, notifier=name, template=template)
     for message in last_messages:

@@ -25,6 +25,7 @@ BACK_OFF = (2.0, 60.0)  # first and longest pause after a failure, seconds
 QUESTIONS = (3.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)  # pauses between questions about a status
 GIVE_UP_ASKING = 86400.0  # seconds; a blocked recipient stays "sent" for ever
 READ_WAIT = 3600.0  # seconds that a delivered message is still asked whether it was read
+ASK_DEAF = 15.0  # seconds: one that has not told what people wrote for that long is asked no oftener
 LISTEN_BACK = 900.0  # seconds that replies are asked for again: clocks differ, lists lag, and each acts only once
 KEEP_NEWS = 60.0  # seconds that a status is kept whose message is not written down yet
 HAND_OVER = 60.0  # seconds that the channel from before a reload may take to finish what it was sending
@@ -120,14 +121,21 @@ class Channel:
         self.store_error = ""  # why what became of messages cannot be written down at present
         self._said_late: set[str] = set()  # marks that the desk knows of, also where it could not write that down
         self.deaf = ""  # why replies cannot be read at present
+        self.deaf_since: float | None = None  # unix seconds
         if after is not None:  # it fails until something passes, and not until somebody edits a file
-            self.error, self.failing_since, self.deaf = after.error, after.failing_since, after.deaf
+            self.error, self.failing_since = after.error, after.failing_since
+            self.deaf, self.deaf_since = after.deaf, after.deaf_since
         self._thread = threading.Thread(target=self._run, name=f"outbox-{name}", daemon=True)
 
     @property
     def address(self) -> str:
         """The contact's field that it writes to."""
         return self._notifier.address
+
+    @property
+    def listens(self) -> bool:
+        """Can its provider be asked for what people wrote?"""
+        return hasattr(self._notifier, "replies")
 
     @property
     def proof(self) -> Proof:
@@ -150,6 +158,8 @@ class Channel:
         self._last_to = {contact: at + seconds for contact, at in self._last_to.items()}
         if self.failing_since is not None:
             self.failing_since += seconds
+        if self.deaf_since is not None:
+            self.deaf_since += seconds
 
     def stop(self) -> None:
         """Leave after what is being done at this moment; a send in flight is asked for at the next start."""
@@ -480,23 +490,28 @@ class Channel:
     def _listen(self) -> bool:
         """Ask for what people wrote, where the provider can be asked; was there anything?"""
         now = self._clock()
-        if now < self._asked_at + self._listen_every() or not hasattr(self._notifier, "replies"):
-            return False  # reckoned from the last time: what opened since then is listened for closely at once
+        if not self.listens or now < self._listens_at():
+            return False
         self._asked_at = now
         try:
             replies = cast(Listener, self._notifier).replies(self._listened_to)
         except Exception as error:  # what no notifier should raise is no answer either
             if not self.deaf:
                 log.warning("replies_unknown", channel=self.name, error=_why(error))
-            self.deaf = _why(error)
+            self.deaf, self.deaf_since = _why(error), self.deaf_since or now
             return False
         if self.deaf:
             log.info("replies_known_again", channel=self.name)
-        self.deaf = ""
+        self.deaf, self.deaf_since = "", None
         self._listened_to = now - LISTEN_BACK
         if replies:
             self._heard(self.name, replies)
         return bool(replies)
+
+    def _listens_at(self) -> float:
+        """When to ask again, reckoned from the last time: what opened since then is listened for closely at once."""
+        long_deaf = self.deaf_since is not None and self._asked_at - self.deaf_since > ASK_DEAF
+        return self._asked_at + max(self._listen_every(), ASK_DEAF if long_deaf else 0.0)
 
     def _look_at_templates(self) -> None:
         """Ask once an hour whether the vendor still lets our templates through: one that is paused sends nothing."""
@@ -554,8 +569,8 @@ class Channel:
             times.append(self._paused_until)
         if self._learnt:
             times.append(now + 1.0)
-        if hasattr(self._notifier, "replies"):
-            times.append(self._asked_at + self._listen_every())
+        if self.listens:
+            times.append(self._listens_at())
         return min(IDLE, max(0.05, min(times, default=now + IDLE) - now))
 
 
