@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from agent.logs import get_logger
 from alerts.budget import Sent
 from alerts.codes import REUSE_AFTER
 from alerts.digest import Signature
@@ -65,6 +66,8 @@ SCHEMA = (
 # Two threads that are the first to read the same Struct crash the process (msgspec 0.22 shows one of them the type half
 # built); a decoder made here, while only one thread imports, has its type built for good.
 DECODERS = [msgspec.json.Decoder(kind) for kind in (Incident, Message, Notification, Silence, Trace)]
+
+log = get_logger(__name__)
 
 T = TypeVar("T")
 BUSY_SECONDS = 5.0  # only a person's own sqlite3 shell can hold the file: the daemon is its one writer
@@ -254,14 +257,23 @@ class Store:
                             (now - RECUR_WITHIN,))
         codes = self._read("SELECT code FROM incidents WHERE closed IS NULL OR closed > ?", (now - REUSE_AFTER,))
         return Remembered(
-            incidents=tuple(_unpack(body, Incident) for (body,) in bodies),
+            incidents=tuple(self._readable("incidents", Incident, bodies)),
             codes=frozenset(code for (code,) in codes),
-            silences=tuple(_unpack(body, Silence) for (body,) in self._read(
-                "SELECT body FROM silences WHERE ends > ?", (now,))),
-            traces={key: _unpack(body, Trace) for key, body in
-                    self._read("SELECT key, body FROM traces")},
+            silences=tuple(self._readable("silences", Silence, self._read(
+                "SELECT body FROM silences WHERE ends > ?", (now,)))),
+            traces={trace.key: trace for trace in self._readable("traces", Trace, self._read("SELECT body FROM traces"))},
             meta=dict(self._read("SELECT key, value FROM meta")),
         )
+
+    @staticmethod
+    def _readable(table: str, kind: type[T], rows: Sequence[tuple[bytes]]) -> Iterator[T]:
+        """What can be read of it: one spoilt row must not keep the watch from starting, and what it told of that is
+        still bad opens again."""
+        for (body,) in rows:
+            try:
+                yield _unpack(body, kind)
+            except (ValueError, msgspec.DecodeError) as error:
+                log.error("row_unreadable", table=table, error=str(error))
 
     def memory_of(self, collector: str) -> dict[str, Any]:
         """What the collector left behind with its last committed observation."""

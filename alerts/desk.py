@@ -36,6 +36,7 @@ from alerts.step import (
     next_at,
     opening,
     step,
+    within_reach,
 )
 from alerts.telling import next_channel, notify, tell
 from collectors.base import Reading
@@ -93,7 +94,7 @@ class Desk:
         self._take_over(ledger.remembered(now), fingerprints or {}, now)
 
     def _take_over(self, past: Remembered, fingerprints: Mapping[str, str], now: float) -> None:
-        self._incidents = {incident.code: incident for incident in past.incidents}
+        self._incidents = {i.code: within_reach(i, now, self._policy) for i in past.incidents}
         self._codes = set(past.codes)
         self._silences = {silence.id: silence for silence in past.silences}
         # Time that we slept through is nobody's silence: an absence is counted from now.
@@ -317,7 +318,7 @@ class Desk:
             self._traces = {key: trace.shifted(seconds) for key, trace in self._traces.items()}
             changes.traces.update(self._traces)
             for incident in list(self._incidents.values()):
-                moved = _shifted(incident, seconds)
+                moved = within_reach(_shifted(incident, seconds), now, self._policy)
                 self._incidents[moved.code] = changes.incidents[moved.code] = moved
             self._clock_at = now
             self._commit(changes)

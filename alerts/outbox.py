@@ -110,6 +110,7 @@ class Channel:
         self._shut: set[str] = set()  # people whose 24-hour window turned out to be shut
         self._refused: set[str] = set()  # marks whose content the provider refused after it had taken them
         self._retried: dict[str, int] = {}
+        self._store_failing = False
         self._from_memory: deque[Notification] = deque()
         self._learnt: deque[tuple[str, Status, float]] = deque()
         self._spoken: dict[str, Notification] = {}
@@ -186,12 +187,18 @@ class Channel:
             try:
                 pause = self.turn()
             except StoreError as error:
-                log.error("outbox_store_failed", channel=self.name, error=str(error))
+                if not self._store_failing:
+                    log.error("outbox_store_failed", channel=self.name, error=str(error))
+                self._store_failing = True
                 pause = BACK_OFF[0]
             except Exception as error:  # the thread must live on; an incident tells that the channel does not work
                 log.exception("outbox_failed", channel=self.name)
                 self._back_off(_why(error), None)
                 pause = BACK_OFF[0]
+            else:
+                if self._store_failing:
+                    log.info("outbox_store_recovered", channel=self.name)
+                self._store_failing = False
             self._awake.wait(pause)
 
     def _take_over(self, old: "Channel") -> None:
@@ -540,10 +547,15 @@ class Channel:
                 self._said_late.add(notification.mark)
 
     def _speak_from_memory(self) -> None:
-        while self._from_memory and self._clock() >= self._paused_until:
-            notification = self._from_memory[0]
-            letter = self._compose([notification], notification.contact, self.name, now=self._clock(),
-                                   window_open=False, stale=0, from_memory=True)
+        """Send what no database takes: all that waits for one person in one letter, at the usual pace."""
+        while self._clock() >= self._paused_until:
+            resting = self._resting(self._clock())
+            contact = next((n.contact for n in self._from_memory if n.contact not in resting), None)
+            if contact is None:
+                return
+            batch = [n for n in self._from_memory if n.contact == contact][:BATCH]
+            letter = self._compose(batch, contact, self.name, now=self._clock(), window_open=False, stale=0,
+                                   from_memory=True)
             if letter is not None:
                 try:
                     self._notifier.send(letter)
@@ -553,9 +565,11 @@ class Channel:
                 except Exception as error:  # nothing to be written down now: say it and go on
                     log.error("emergency_message_failed", channel=self.name, mark=letter.mark, error=_why(error))
                 else:
-                    self._outcomes(self.name, "accepted", [notification], self._clock())
-            self._from_memory.popleft()
-            self._spoken[notification.mark] = notification
+                    self._outcomes(self.name, "accepted", batch, self._clock())
+                self._last_to[contact] = self._clock()
+            for notification in batch:
+                self._from_memory.remove(notification)
+                self._spoken[notification.mark] = notification
 
     def _pause(self) -> float:
         now = self._clock()
@@ -565,7 +579,7 @@ class Channel:
         ripe = self._ledger.next_ripe(self.name, resting)
         if ripe is not None:
             times.append(max(self._paused_until, ripe))
-        if self._from_memory:
+        if any(n.contact not in resting for n in self._from_memory):
             times.append(self._paused_until)
         if self._learnt:
             times.append(now + 1.0)

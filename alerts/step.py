@@ -4,6 +4,7 @@ Time is a value that comes in. What is asked of the world (a code, who is on dut
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 
@@ -13,6 +14,7 @@ from alerts.policy import Policy
 from alerts.rule import RANK
 
 BASELINE = "baseline"
+LONGEST_ACK = 7 * 86400.0  # seconds; longer would switch a problem off
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,24 @@ def next_at(incident: Incident, policy: Policy) -> float | None:
     if incident.acked_until is not None:
         return incident.acked_until
     return incident.due if incident.due is not None else 0.0
+
+
+def within_reach(incident: Incident, now: float, policy: Policy) -> Incident:
+    """The same, with what comes next no later than it could be set now.
+
+    A clock that was wrong when the time was set, and right since, would else leave an escalation years ahead.
+    """
+    if incident.closed is not None or incident.due is None:
+        return incident
+    steps = policy.steps_of(incident)
+    waits = [later.after - earlier.after for earlier, later in pairwise(steps)]
+    longest = max([policy.remind[incident.severity], *waits])
+    until = incident.acked_until
+    return msgspec.structs.replace(
+        incident,
+        due=min(incident.due, now + longest),
+        acked_until=None if until is None else min(until, now + LONGEST_ACK),
+    )
 
 
 def _found(incident: Incident, finding: Finding, now: float, policy: Policy) -> tuple[Incident, tuple[Reason, ...]]:

@@ -103,6 +103,15 @@ def test_a_page_gone_bad_in_the_middle_is_noticed_at_the_next_start(tmp_path: Pa
     assert Store(path).set_aside is not None
 
 
+@pytest.mark.parametrize("body", [b"no json", b"{}", b'{"code": 7}'])
+def test_a_spoilt_row_does_not_keep_the_watch_from_starting(tmp_path: Path, body: bytes) -> None:
+    store = Store(tmp_path / "jaga.db")
+    store.commit(Changes(incidents={"A3B": incident(), "C4D": incident("C4D")}))
+    store._db.execute("UPDATE incidents SET body = ? WHERE code = 'A3B'", (body,))
+    assert [i.code for i in store.remembered(NOW).incidents] == ["C4D"]
+    assert store.remembered(NOW).codes == {"A3B", "C4D"}
+
+
 def test_a_file_from_a_newer_version_is_refused_in_plain_words(tmp_path: Path) -> None:
     path = tmp_path / "jaga.db"
     Store(path).close()

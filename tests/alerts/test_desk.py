@@ -268,6 +268,16 @@ def test_to_forget_somebody_puts_no_old_incident_in_the_place_of_one_with_its_co
     assert [(each.opened, each.told) for each in story.desk.view.open] == [(story.now, ())]
 
 
+def test_an_escalation_set_by_a_wrong_clock_is_not_years_late(story: Story) -> None:
+    story.now = MONDAY + 6 * 365 * 86400
+    story.desk.observe("services", [Reading("up", 0, (("unit", "nginx"),))], None, story.now)
+    _ = story.said
+    story.now = MONDAY
+    story.crash()
+    assert story.at(14).said == []
+    assert story.at(15).said == [("escalated", "sari", "chat")]
+
+
 def test_an_unknown_code_is_refused_with_the_open_ones(story: Story) -> None:
     story.at(0).sees(0)
     with pytest.raises(UnknownCode) as refused:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
 import pytest
 
 from agent.store import Store
@@ -344,6 +345,17 @@ def test_a_store_that_cannot_be_written_does_not_silence_a_critical(
     assert [(letter.mark, letter.from_memory) for letter in door.vendor.arrived] == [("A3B-1", True)]
     door.after(PACE)
     assert door.marks == ["A3B-1", "C4D-1"]
+
+
+def test_what_goes_out_from_memory_keeps_the_pace_and_shares_a_letter(door: Door) -> None:
+    door.queue(("A3B", 1), ("C4D", 1))
+    waiting = door.store.open_batch("twilio", door.now + 5, 10)
+    door.store.spoke(waiting)
+    door.channel.emergency(waiting)
+    assert [[s.mark for s in letter.sections] for letter in door.after(0).vendor.arrived] == [["A3B-1", "C4D-1"]]
+    door.channel.emergency([msgspec.structs.replace(waiting[0], ordinal=2)])
+    assert door.after(PACE - 1).marks == ["A3B-1"]
+    assert door.after(1).marks == ["A3B-1", "A3B-2"]
 
 
 def test_a_notifier_that_breaks_does_not_end_its_channel(door: Door) -> None:
