@@ -261,7 +261,8 @@ class Store:
             codes=frozenset(code for (code,) in codes),
             silences=tuple(self._readable("silences", Silence, self._read(
                 "SELECT body FROM silences WHERE ends > ?", (now,)))),
-            traces={trace.key: trace for trace in self._readable("traces", Trace, self._read("SELECT body FROM traces"))},
+            traces={trace.key: trace for trace in self._readable("traces", Trace, self._read(
+                "SELECT body FROM traces"))},
             meta=dict(self._read("SELECT key, value FROM meta")),
         )
 
