@@ -37,6 +37,7 @@ class Thing:
         self.due, self.closed = 0, -FLAPS - 1
         self.told, self.turns = set[str](), list[int]()
         self.heard_the_end = Counter[str]()
+        self.codes = 0  # how many it had: one that comes back soon keeps its own
 
     def reads(self, severity: str, now: int) -> None:
         if not severity:
@@ -50,6 +51,7 @@ class Thing:
         if not self.open:
             if now - self.closed > FLAPS:
                 self.told, self.turns, self.acked_until = set(), [], None
+                self.codes += 1
             self.open = True
             self.told |= {"budi"}
         self.severity = severity
@@ -192,6 +194,7 @@ class Model(RuleBasedStateMachine):
         incidents = {self.units[incident.code]: incident for incident in self.story.desk.view.open}
         assert set(incidents) == set(openly)
         acked = {unit for unit, incident in incidents.items() if incident.acked_until is not None}
+        assert Counter(self.units.values()) == Counter({unit: thing.codes for unit, thing in self.things.items()})
         assert acked == {unit for unit, thing in openly.items() if thing.acked_until is not None}
         assert {unit: {pair.contact for pair in i.told} for unit, i in incidents.items()} == {
             unit: thing.told for unit, thing in openly.items()}
