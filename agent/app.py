@@ -445,27 +445,29 @@ class App:
     def notify_test(self, contact: str, wait: float) -> list[dict[str, Any]]:
         """Send a real message by each of the person's channels; wait at most that long for the strongest proof.
 
-        Returns, for each channel, `channel`, `state`, `proof`, `seconds` and `error`. Raises KeyError for an unknown
-        contact.
+        Returns, for each channel, `channel`, `state`, `proof`, `seconds` until that proof, and `error`. Raises KeyError
+        for an unknown contact.
         """
-        began = self.clock.awake()
-        code = self.desk.test(contact, self.clock.now())
-        waiting = threading.Event()
+        began, proved = self.clock.awake(), dict[str, tuple[Proof | None, float]]()
+        channels = sorted(set(self.config.policy.contacts[contact].channels) & set(self.channels))
+        code, waiting = self.desk.test(contact, self.clock.now()), threading.Event()
         while True:
-            messages = self.store.messages_about(code)
-            done = {m.channel for m in messages
-                    if m.state in ("done", "failed", "unknown") or (m.proof or 0) >= Proof.DELIVERED}
-            channels = {c for c in self.config.policy.contacts[contact].channels if c in self.channels}
-            if done >= channels or self.clock.awake() - began >= wait:
+            found = {message.channel: message for message in self.store.messages_about(code)}
+            passed = round(self.clock.awake() - began, 1)
+            for name, message in found.items():
+                if name not in proved or proved[name][0] != message.proof:
+                    proved[name] = message.proof, passed
+            ended = {name for name, message in found.items() if message.state in ("done", "failed", "unknown")}
+            if ended >= set(channels) or passed >= wait:
                 break
             waiting.wait(0.2)
-        seconds = round(self.clock.awake() - began, 1)
-        found = {m.channel: m for m in messages}
         return [
-            {"channel": name, "state": found[name].state if name in found else "queued", "seconds": seconds,
+            {"channel": name, "state": found[name].state if name in found else "queued",
+             "seconds": proved[name][1] if name in found and found[name].proof else passed,
              "proof": (found[name].proof or Proof.ACCEPTED).name.lower() if name in found and found[name].proof else "",
-             "error": found[name].error if name in found else self.channels[name].error}
-            for name in sorted(channels)
+             "error": found[name].error if name in found else
+             self.channels[name].error if name in self.channels else ""}
+            for name in channels
         ]
 
     def forget(self, contact: str) -> int:

@@ -4,7 +4,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from agent import app as running
@@ -12,7 +14,7 @@ from agent import selfcheck
 from agent.app import PROGRESS, App
 from alerts.judgement import RuleBook
 from alerts.ledger import StoreError
-from alerts.notification import Reply
+from alerts.notification import Proof, Reply
 from house import House, free_port, until
 
 CONFIGURATION = """
@@ -143,6 +145,26 @@ def test_words_that_cannot_be_put_in_order_still_wake_somebody(app: App, monkeyp
     assert letter is not None
     assert (letter.mark, letter.subject, [section.code for section in letter.sections]) == (
         f"{code}-1", f"[Jaga] {code}: test", [code])
+
+
+def test_a_test_message_waits_for_the_strongest_proof_and_says_how_long_each_channel_took(
+    app: App, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def message(channel: str, state: str, proof: Proof) -> SimpleNamespace:
+        return SimpleNamespace(channel=channel, state=state, proof=proof, error="")
+
+    taken = message("console", "done", Proof.ACCEPTED)
+    looks = iter([[taken], [taken, message("chat", "accepted", Proof.DELIVERED)],
+                  [taken, message("chat", "done", Proof.READ)]])
+    seconds = iter([0.0, 1.0, 5.0, 9.0])
+    budi = msgspec.structs.replace(app.config.policy.contacts["budi"], channels=("chat", "console"))
+    app.config.policy.contacts["budi"] = budi
+    app.channels = {name: SimpleNamespace(error="", stop=lambda: None, wake=lambda: None, join=lambda seconds: None)
+                    for name in budi.channels}  # type: ignore[misc]
+    monkeypatch.setattr(app.store, "messages_about", lambda code: next(looks))
+    monkeypatch.setattr(app.clock, "awake", lambda: next(seconds))
+    assert [(each["channel"], each["proof"], each["seconds"]) for each in app.notify_test("budi", 60.0)] == [
+        ("chat", "read", 9.0), ("console", "accepted", 1.0)]
 
 
 def test_what_waited_for_a_channel_that_was_taken_out_goes_by_another_and_nothing_waits_for_ever(
