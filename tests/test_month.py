@@ -96,8 +96,9 @@ The test compares this page with what was said now; `.venv/bin/python -m tests.t
 
 
 def at(text: str) -> float:
-    """"05-01 10:12" of 2026, local."""
-    return datetime.strptime(f"2026-{text}", "%Y-%d-%m %H:%M").replace(tzinfo=ZONE).timestamp()
+    """"05-01 10:12" or "05-01 10:12:30" of 2026, local."""
+    form = "%Y-%d-%m %H:%M:%S" if text.count(":") > 1 else "%Y-%d-%m %H:%M"
+    return datetime.strptime(f"2026-{text}", form).replace(tzinfo=ZONE).timestamp()
 
 
 BEGIN, END = at("05-01 00:00"), at("04-02 00:00")
@@ -179,6 +180,7 @@ STORY = """
 30-01 16:35  nginx is up
 31-01 12:00  nginx dies
 31-01 12:00  php8.2-fpm dies
+31-01 12:00:07  sari: status                # the answer must wait for a moment: one message in six seconds
 31-01 12:02  sari: ok                       # which of them?
 31-01 12:03  sari: ok semua
 31-01 12:20  php8.2-fpm is up
@@ -358,8 +360,8 @@ class Month:
 
     def run(self) -> None:
         """From event to event: those of the story, those that the desk and the channels wait for, the collectors'."""
-        events = deque((at(row[:11]), *map(str.strip, row[13:].partition("  #")[::2]))
-                       for row in STORY.strip().splitlines())
+        rows = [row.split("  ", 1) for row in STORY.strip().splitlines()]
+        events = deque((at(when), *map(str.strip, what.partition("  #")[::2])) for when, what in rows)
         measure = 0.0
         while self.now < END:
             while events and events[0][0] <= self.now:
