@@ -15,7 +15,7 @@ ID = {
     "who": "Yang berjaga sekarang: {who}.",
     "near": "Maksud Anda {near}? Kalau ya, balas: ok {near}",
     "unknown_code": "Tidak ada masalah terbuka dengan kode {codes}.",
-    "name_needed": "HP ini dipakai bersama: tulis juga nama Anda, misalnya: ok {code} {name}",
+    "name_needed": "HP ini dipakai bersama: tulis juga nama Anda, misalnya: {deed} {code} {name}",
     "media": "Maaf, Jaga hanya bisa membaca teks. Balas ok dan kode masalahnya, atau: bantuan",
     "unclear": "Maaf, belum paham. Balas ok dan kode masalahnya bila Anda tangani, tidak bisa bila bukan, "
                "atau: bantuan",
@@ -56,11 +56,11 @@ EN = {
     "who": "On call now: {who}.",
     "near": "Did you mean {near}? If so, reply: ok {near}",
     "unknown_code": "No open problem has the code {codes}.",
-    "name_needed": "Several people use this phone: write your name too, such as: ok {code} {name}",
+    "name_needed": "Several people use this phone: write your name too, such as: {deed} {code} {name}",
     "media": "Sorry, Jaga reads text only. Reply ok and the problem's code, or: help",
     "unclear": "Sorry, that was not clear. Reply ok and the problem's code if you take it, cannot if not, or: help",
     "help": "Reply: ok CODE (I have it) · cannot CODE (pass it on) · status · who (is on call) · silence CODE 2h · "
-            "continue CODE (give back) · escalate CODE · done CODE",
+            "give back CODE (let go) · escalate CODE · done CODE",
     "signed": "Noted: {row}, by {who}.",
     "signed_left": "Noted: {row}, by {who}. Still to be signed: {left}.",
     "signed_before": "Noted already: {row}, by {who}.",

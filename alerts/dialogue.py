@@ -21,6 +21,8 @@ SILENCE = 7200.0  # seconds, where the person named no time
 LONGEST_SILENCE = 7 * 86400.0
 LAG = 5.0  # seconds that a provider's clock may be behind ours; nobody reads a message and answers it in less
 REMEMBERED = 2000  # replies: more than any provider repeats, and they hold where the store cannot be written to
+# What somebody on a shared phone is shown to write with their name, in Indonesian and English.
+DEEDS = {"silence": ("diam", "silence"), "resolve": ("selesai", "done"), "giveback": ("lanjut", "give back")}
 
 log = structlog.get_logger()
 
@@ -82,10 +84,13 @@ class Dialogue:
 
     def _act(self, intent: Intent, contact: Contact, channel: str, reply: Reply, now: float) -> Answer | None:
         who = contact.name
-        if contact.shared and intent.verb in ("take", "take_all", "yes", "resolve", "giveback"):
+        if contact.shared and intent.verb in ("take", "take_all", "yes", "resolve", "giveback", "silence"):
             if not intent.person:
                 code = next(iter(intent.codes or [i.code for i in self._desk.view.open]), "K7M")
-                return Answer(phrase="name_needed", values={"code": code, "name": "Budi"})
+                indonesian, english = DEEDS.get(intent.verb, ("ok", "ok"))
+                return Answer(phrase="name_needed", values={
+                    "deed": english if contact.language == "en" else indonesian, "code": code,
+                    "name": next(iter(self._names()), "Budi")})
             who = next(c.name for c in self._policy().contacts.values() if c.display == intent.person)
         match intent.verb:
             case "status":

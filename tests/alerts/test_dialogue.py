@@ -6,10 +6,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from alerts.answers import LANGUAGES
 from alerts.dialogue import Dialogue
 from alerts.ledger import StoreError
 from alerts.notification import Answer, Notification, Reply
 from alerts.policy import Contact
+from alerts.replies import understand
 from story import Story, policy
 
 
@@ -117,6 +119,13 @@ def test_questions_are_answered(talk: Talk, text: str, phrase: str) -> None:
     assert talk.desk.view.open[0].acked_by == ""
 
 
+@pytest.mark.parametrize(("language", "code"), [("id", "KODE"), ("en", "CODE")])
+def test_what_the_help_tells_people_to_write_is_understood(language: str, code: str) -> None:
+    told = LANGUAGES[language]["help"].partition(": ")[2].replace(code, "K7M").split(" · ")
+    verbs = [understand(command.partition(" (")[0], open_codes=["K7M"]).verb for command in told]
+    assert verbs == ["take", "refuse", "status", "who", "silence", "giveback", "escalate", "resolve"]
+
+
 def test_a_voice_note_gets_one_helpful_answer(talk: Talk) -> None:
     talk.at(0).sees(0)
     talk.writes("", media=True)
@@ -169,6 +178,9 @@ def test_a_shared_phone_must_name_the_person(tmp_path: Path) -> None:
     talk.writes("ok")
     assert talk.answered == [("name_needed", "budi")]
     assert talk.desk.view.open[0].acked_by == ""
+    talk.writes("diam 2j")
+    assert talk.answered == [("name_needed", "budi")] * 2
+    assert talk.desk.view.silences == ()
     talk.writes("ok sari")
     assert talk.desk.view.open[0].acked_by == "sari", "the contact, who may go on from a phone of their own"
 
