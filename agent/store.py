@@ -370,7 +370,8 @@ class Store:
             rows = self._read(
                 "SELECT n.body FROM notifications n LEFT JOIN messages m ON m.id = n.message"
                 " WHERE n.channel = ? AND n.severity = ? AND n.created + n.moved <= ? AND n.passed_on = 0"
-                " AND (n.state IN ('queued', 'claimed') OR ? AND m.state = 'accepted' AND m.proof < ?) ORDER BY n.id",
+                " AND (n.state IN ('queued', 'claimed', 'failed')"  # failed: we died before the desk was told
+                " OR ? AND m.state = 'accepted' AND m.proof < ?) ORDER BY n.id",
                 (channel, severity, before, unproved, int(Proof.DELIVERED)))
             late += [_unpack(body, Notification) for (body,) in rows]
         return late

@@ -240,6 +240,22 @@ def test_a_refusal_is_final_and_goes_back_to_the_desk(door: Door) -> None:
     assert [m.state for m in door.store.last_messages(0)] == ["failed"]
 
 
+def test_killed_between_a_refusal_and_telling_the_desk_it_is_told_all_the_same(door: Door) -> None:
+    def killed(*_: object) -> None:
+        raise Killed
+
+    door.vendor.script = [Refused("no such number", "63024")]
+    door.queue(("A3B", 1))
+    door.channel._undelivered = killed
+    with pytest.raises(Killed):
+        door.after(5)
+    door.begin("second")
+    for _ in range(3):
+        door.after(180)
+    assert [mark for mark, _ in door.undelivered] == ["A3B-1"]
+    assert door.vendor.arrived == []
+
+
 def test_not_delivered_in_time_goes_back_to_the_desk_once(door: Door) -> None:
     door.queue(("A3B", 1))
     door.after(5).after(170)
