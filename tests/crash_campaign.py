@@ -49,6 +49,7 @@ STEPS = (
 )
 ACCOUNT = Account(pair_seconds=0.0, pace=(("delivered", 0.0), ("read", 0.01)))
 MINUTE = 60.0
+MINUTES = (0, 15, 16, 40, 137, 138)  # when each scene begins
 
 
 @dataclass
@@ -97,7 +98,9 @@ class Play:
 
     def __init__(self, folder: Path, vendor: Vendor, phones: dict[str, str], kill: tuple[str, int] | None) -> None:
         self.folder, self.kill, self._seen = folder, kill, Counter[str]()
-        self.now = MONDAY
+        done = folder / "scenes"
+        self._begin = int(done.read_text()) if done.exists() else 0
+        self.now = MONDAY + MINUTES[min(self._begin, len(MINUTES) - 1)] * MINUTE  # no clock went back while it was dead
         people = {name: Contact(name=name, display=name.title(), language="id", channels=("twilio",),
                                 addresses={"whatsapp": phone}) for name, phone in phones.items()}
         self.policy = policy(contacts=people, people=tuple(people), steps=default_steps(tuple(people)))
@@ -176,21 +179,20 @@ class Play:
 
     def play(self) -> None:
         """From the first scene that is not over; a scene that was cut off is played again, as the world would."""
-        scenes: list[tuple[float, str, Callable[[], Any]]] = [
-            (0, "observe", lambda: self._sees(0)), (15, "escalate", lambda: self.desk.tick(self.now)),
-            (16, "ack", self._acks), (40, "escalate", lambda: self.desk.tick(self.now)),
-            (137, "escalate", lambda: self.desk.tick(self.now)), (138, "observe", lambda: self._sees(1)),
+        scenes: list[tuple[str, Callable[[], Any]]] = [
+            ("observe", lambda: self._sees(0)), ("escalate", lambda: self.desk.tick(self.now)), ("ack", self._acks),
+            ("escalate", lambda: self.desk.tick(self.now)), ("escalate", lambda: self.desk.tick(self.now)),
+            ("observe", lambda: self._sees(1)),
         ]
-        done = self.folder / "scenes"
-        begin = int(done.read_text()) if done.exists() else 0
-        for number, (minute, doing, act) in enumerate(scenes[begin:], begin + 1):
+        scenes_left = zip(MINUTES[self._begin:], scenes[self._begin:], strict=True)
+        for number, (minute, (doing, act)) in enumerate(scenes_left, self._begin + 1):
             self.now, self.doing = MONDAY + minute * MINUTE, doing
             act()
             for _ in range(8):
                 self.now += 5.0
                 self.doing = "observe"
                 self.channel.turn()
-            done.write_text(str(number))
+            (self.folder / "scenes").write_text(str(number))
 
     def _sees(self, value: float) -> None:
         self.desk.observe("services", [Reading("up", value, (("unit", "nginx"),))], None, self.now)
