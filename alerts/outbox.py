@@ -565,6 +565,7 @@ class Channel:
                 except Exception as error:  # nothing to be written down now: say it and go on
                     log.error("emergency_message_failed", channel=self.name, mark=letter.mark, error=_why(error))
                 else:
+                    self._failures, self.error, self.failing_since = 0, "", None
                     self._outcomes(self.name, "accepted", batch, self._clock())
                 self._last_to[contact] = self._clock()
             for notification in batch:
