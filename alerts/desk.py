@@ -7,7 +7,8 @@ tried again with the next one, and critical words go out from memory.
 import random
 import threading
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -88,6 +89,7 @@ class Desk:
         self._chance = chance or random.SystemRandom()
         self._lock = threading.RLock()
         self._unsaved: list[Changes] = []
+        self._gathered: Changes | None = None
         self._store_error = ""
         self._clock_at = now
         self._review: set[str] = set()
@@ -188,6 +190,17 @@ class Desk:
                     self._incidents[after.code] = changes.incidents[after.code] = after
             self._commit(changes)
             return over
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Whatever is done within is one change: a reply's deeds, that it was heard, and the answer to it."""
+        with self._lock:
+            self._gathered = Changes()
+            try:
+                yield
+            finally:  # also where it broke off: what was done until then stands in memory, and must be kept
+                changes, self._gathered = self._gathered, None
+                self._commit(changes)
 
     def hear(self, heard: Heard, answer: Answer | None, now: float) -> None:
         """Remember that this was heard, and queue the answer to it, at once and on the same channel."""
@@ -473,6 +486,10 @@ class Desk:
             return after
 
     def _commit(self, changes: Changes) -> None:
+        if self._gathered is not None:
+            self._gathered.absorb(changes)
+            self._publish()
+            return
         if changes:
             self._unsaved.append(changes)
         try:

@@ -70,11 +70,11 @@ class Dialogue:
         log.info("reply", channel=channel, contact=contact.name, verb=intent.verb, codes=intent.codes)
         self._deal_with(this)
         try:
-            answer = self._act(intent, contact, channel, reply, now)
+            with self._desk.together():  # kill -9 finds it done and heard, or neither
+                self._desk.hear(heard, self._act(intent, contact, channel, reply, now), now)
         except StoreError:  # what it is about could not be looked up, so nothing was done yet
             del self._dealt_with[this]
             raise
-        self._desk.hear(heard, answer, now)
         return contact.name
 
     def _deal_with(self, this: tuple[str, str]) -> None:

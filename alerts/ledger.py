@@ -51,6 +51,17 @@ class Changes(msgspec.Struct, kw_only=True):
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__struct_fields__)
 
+    def absorb(self, later: "Changes") -> None:
+        """Make one change of both, the other one the later. Only what shifts no clock can be joined."""
+        if later.shift:
+            raise ValueError("a shift of the clock is a change of its own")
+        for name in self.__struct_fields__:
+            mine, theirs = getattr(self, name), getattr(later, name)
+            if isinstance(mine, dict | set):
+                mine |= theirs
+            elif isinstance(mine, list):
+                mine += theirs
+
 
 class Remembered(msgspec.Struct, frozen=True, kw_only=True):
     """What a start begins with."""

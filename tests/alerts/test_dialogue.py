@@ -96,6 +96,17 @@ def test_the_same_answer_by_webhook_and_by_polling_acts_once(talk: Talk) -> None
     assert talk.answered == [("refused", "budi")]
 
 
+def test_a_reply_is_done_and_heard_in_one_commit(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    talk.at(0).sees(0, "nginx")
+    talk.sees(0, "mysql")
+    committed = []
+    commit = talk.store.commit
+    monkeypatch.setattr(talk.store, "commit", lambda changes: committed.append(changes) or commit(changes))
+    talk.writes("ok semua", id="SM5")
+    [change] = committed
+    assert (len(change.incidents), [h.id for h in change.heard], len(change.notifications)) == (2, ["SM5"], 1)
+
+
 def test_a_stranger_gets_no_answer_and_is_counted(talk: Talk) -> None:
     talk.at(0).sees(0)
     assert talk.writes("ok", who="orang") is None
