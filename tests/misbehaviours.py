@@ -16,6 +16,7 @@ from vendor_deeds import (
     free_disk,
     gateway,
     manner,
+    mended,
     old_news,
     phone,
     rcpt,
@@ -122,6 +123,9 @@ SMTP = tuple(Row(**row, first="email", then="twilio") for row in (  # type: igno
 AROUND = (
     Row(name="no name is found (DNS), for 10 minutes", begin=dead_names(600.0), over=LATE, reached=620.0,
         ails="notifier_failing twilio"),
+    Row(name="Twilio (401) and the mail server (550) refuse everything, for 10 minutes", later=((600.0, mended),),
+        begin=together(fail("refuse", 999, code=20003), rcpt("550 5.7.1 no", 600.0)), over=LATE, reached=930.0,
+        ails="notifier_refused sari email"),
     Row(name="no name is found (DNS), for an hour", begin=dead_names(3600.0), over=4200.0, reached=3640.0,
         ails="outbox_stuck"),
     Row(name="Twilio's certificate has expired, and is renewed after 10 minutes", later=((600.0, Stage.renew),),

@@ -23,6 +23,11 @@ def fail(kind: Any, times: int = 1, **more: Any) -> Deed:
     return lambda stage: stage.twilio.misbehave([Fault(kind=kind, **more)] * times)
 
 
+def mended(stage: Stage) -> None:
+    """Twilio does as it should from now on."""
+    stage.twilio._plan._faults.clear()
+
+
 def bot(kind: Any, times: int = 1, **more: Any) -> Deed:
     return lambda stage: stage.telegram.misbehave([Fault(kind=kind, **more)] * times)
 
