@@ -14,10 +14,10 @@ from agent.wording import wording
 from alerts.desk import UnknownCode
 from alerts.incident import Incident
 from alerts.silence import in_force, parse, written
+from alerts.step import LONGEST_ACK
 from alerts.text import fill
 
 T = TypeVar("T")
-LONGEST_ACK = 7 * 86400.0  # seconds: an acknowledgement is no way to switch a problem off
 LONGEST_SILENCE = 90 * 86400.0  # seconds: a silence that nobody remembers is a blind spot
 LONGEST_WAIT = 600.0  # seconds that a test message's proof is waited for
 

@@ -123,7 +123,7 @@ class Dialogue:
         if intent.codes:
             unknown = [code for code in intent.codes if code not in openly]
             if unknown:
-                past = all(self._ledger_knows(code) for code in unknown)
+                past = all(self._ledger.incident(code) for code in unknown)
                 return Answer(phrase="over" if past else "unknown_code", values={"codes": ", ".join(unknown)})
             return [openly[code] for code in intent.codes]
         if not openly:
@@ -201,9 +201,6 @@ class Dialogue:
 
     def _clock(self, at: float, contact: Contact, now: float) -> str:
         return clock(at, self._zone(), contact.language, now)
-
-    def _ledger_knows(self, code: str) -> bool:
-        return any(incident.code == code for incident in self._ledger.all_incidents())
 
     def _too_often(self, contact: str, now: float) -> bool:
         most, window = RATE

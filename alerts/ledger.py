@@ -181,6 +181,9 @@ class Ledger(Protocol):
     def history(self, code: str) -> Sequence[Entry]:
         """What happened to the incidents of that code, oldest first."""
 
+    def incident(self, code: str) -> Incident | None:
+        """The newest incident that had that code, open or closed."""
+
     def all_incidents(self) -> Sequence[Incident]: ...
 
     def forget(self, contact: str, names: Sequence[str], incidents: Sequence[Incident]) -> int:
