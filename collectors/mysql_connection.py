@@ -3,14 +3,11 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from collectors.secret import Secret
-
-if TYPE_CHECKING:
-    from pymysql.connections import Connection
 
 CONNECT_SECONDS: Final = 3  # to a server on this machine; one that swaps answers later than one that is far away
 ANSWER_SECONDS: Final = 5  # the last resort: a server that keeps its word ends a statement before that
@@ -68,9 +65,9 @@ class DatabaseError(Exception):
 class Session:
     """What a run may do with a server: read. `version` is as the server greets ("10.11.19-MariaDB-0+deb12u1")."""
 
-    def __init__(self, database: Database, connection: "Connection[Any]") -> None:
+    def __init__(self, database: Database, connection: Any) -> None:
         self._database, self._connection = database, connection
-        self.version = str(connection.get_server_info()).removeprefix("5.5.5-")  # MariaDB < 11 says so to old replicas
+        self.version = str(connection.server_version).removeprefix("5.5.5-")  # MariaDB < 11 says so to old replicas
         self.mariadb = "mariadb" in self.version.lower()
 
     def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
