@@ -44,6 +44,7 @@ from collectors.base import Reading
 
 ANSWERS = "JAGA"  # the code under which answers to people are counted and marked: JAGA-17
 KEPT = 86400.0  # seconds that a closed incident stays at hand, for it may recur; then it is the store's alone
+BACKLOG = 100  # changes that wait for the store one by one, so that a bad one takes no other along; then joined
 PRINT = "options:"  # prefix of the meta keys that hold the collectors' fingerprints
 
 log = structlog.get_logger()
@@ -490,8 +491,7 @@ class Desk:
             self._gathered.absorb(changes)
             self._publish()
             return
-        if changes:
-            self._unsaved.append(changes)
+        kept = self._keep(changes)
         try:
             while self._unsaved:
                 self._save(self._unsaved[0])
@@ -500,11 +500,21 @@ class Desk:
         except StoreError as error:
             self._store_error = str(error)
             urgent = [n for n in changes.notifications if n.severity == "critical"]
-            changes.spoken |= {n.mark for n in urgent}  # when the store is back they are stored as said
+            kept.spoken |= {n.mark for n in urgent}  # when the store is back they are stored as said
             self._emergency(urgent)
         self._publish()
         if changes.notifications:
             self._queued()
+
+    def _keep(self, changes: Changes) -> Changes:
+        """Line it up for the store; returns what holds it. A disk full for days must not fill the memory."""
+        last = self._unsaved[-1] if self._unsaved else None
+        if last is not None and len(self._unsaved) >= BACKLOG and not (last.shift or changes.shift):
+            last.absorb(changes)
+            return last
+        if changes:
+            self._unsaved.append(changes)
+        return changes
 
     def _save(self, changes: Changes) -> None:
         """Raises StoreError where another try may pass. What no database takes (text that is no text) would hold up all

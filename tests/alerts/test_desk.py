@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from agent.store import Store
-from alerts.desk import UnknownCode
+from alerts.desk import BACKLOG, UnknownCode
 from alerts.judgement import RuleBook
 from alerts.ledger import Changes, StoreError
 from collectors.base import Reading
@@ -340,6 +340,22 @@ def test_a_full_disk_does_not_silence_and_loses_nothing_afterwards(
     assert story.store.open_batch("chat", story.now + 60, 10) == []  # it was said, so it is not queued again
     story.at(3).sees(1)
     assert story.said == [("opened", "budi", "chat"), ("resolved", "budi", "chat")]
+
+
+def test_a_disk_that_stays_full_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("story.Store", FullStore)
+    story = Story(tmp_path)
+    story.store.full = True
+    for number in range(3 * BACKLOG):
+        story.desk.observe("log", [], {"offset": number}, story.now)
+    story.at(1).sees(0)
+    assert [(n.reason, n.contact) for n in story.emergencies] == [("opened", "budi")]
+    assert story.desk.view.unsaved == BACKLOG
+    story.store.full = False
+    story.at(2).sees(0)
+    assert story.desk.view.unsaved == 0
+    assert story.store.memory_of("log") == {"offset": 3 * BACKLOG - 1}
+    assert story.store.open_batch("chat", story.now + 60, 10) == []  # said from memory, joined with others or not
 
 
 def test_no_change_is_no_write(story: Story) -> None:
