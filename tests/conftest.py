@@ -1,10 +1,13 @@
-"""What all tests share: tests that need a Debian package, and how hypothesis behaves."""
+"""What all tests share: tests that need a Debian package, one MariaDB for all, and how hypothesis behaves."""
 
 import os
 import shutil
+from collections.abc import Iterator
 
 import hypothesis
 import pytest
+
+from stack.mariadb import MariaDB
 
 # No deadline: the machine's two cores are shared. In CI the examples are fixed, so that a change is judged by itself.
 hypothesis.settings.register_profile("jaga", deadline=None, derandomize=bool(os.environ.get("CI")), print_blob=True)
@@ -32,3 +35,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get("JAGA_REQUIRE_DEBIAN") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """One server for all who do not break it, with databases of their own; mark the tests needs_debian(*NEEDS)."""
+    with MariaDB(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server

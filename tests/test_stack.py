@@ -1,0 +1,60 @@
+"""The real stack of the tests: each part comes up, truly works, dies and comes back."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from stack import mariadb as mariadb_part
+from stack import redis_server, supervisor
+from stack.mariadb import MariaDB
+from stack.program import until
+from stack.redis_server import Redis
+from stack.supervisor import Supervisor
+
+WORKERS = """
+[program:sleeper]
+command = sleep 1000
+numprocs = 2
+process_name = %(program_name)s_%(process_num)02d
+startsecs = 0
+"""
+
+
+@pytest.mark.needs_debian(*mariadb_part.NEEDS)
+def test_mariadb_keeps_what_it_was_told_and_writes_down_slow_statements_in_its_own_zone(tmp_path: Path) -> None:
+    with MariaDB(tmp_path, "--max-connections=12", "--long-query-time=0.05", zone="Asia/Jakarta") as server:
+        server.sql("CREATE DATABASE toko; USE toko; CREATE TABLE beras (kilo INT); INSERT INTO beras VALUES (5), (25)")
+        server.kill()
+        with pytest.raises(OSError, match="refused"):
+            server.sql("SELECT 1")
+        server.start()
+        assert server.sql("SELECT kilo, SLEEP(0.06) FROM beras", "toko") == [(5, 0), (25, 0)]
+        assert server.sql("SELECT @@max_connections, @@system_time_zone") == [(12, "WIB")]
+        assert "SELECT kilo, SLEEP(0.06) FROM beras;" in server.slow_log.read_text().splitlines()
+
+
+@pytest.mark.needs_debian(*redis_server.NEEDS)
+def test_redis_keeps_its_lists_over_a_restart_and_loses_them_by_a_kill(tmp_path: Path) -> None:
+    with Redis(tmp_path) as server:
+        server.client().rpush("queues:default", "satu", "dua")
+        server.stop()
+        server.start()
+        server.client().rpush("queues:default", "tiga")
+        server.kill()
+        server.start()
+        assert server.client().lrange("queues:default", 0, -1) == ["satu", "dua"]
+
+
+@pytest.mark.needs_debian(*supervisor.NEEDS)
+def test_supervisor_starts_a_killed_worker_again_and_leaves_no_orphans(tmp_path: Path) -> None:
+    with Supervisor(tmp_path, WORKERS) as server:
+        until(lambda: set(server.states().values()) == {"RUNNING"}, "both run")
+        old = int(server.ctl("pid", "sleeper:sleeper_00"))
+        os.kill(old, signal.SIGKILL)
+        until(lambda: int(server.ctl("pid", "sleeper:sleeper_00")) not in (0, old), "a new one runs")
+        pids = [int(server.ctl("pid", f"sleeper:sleeper_0{number}")) for number in (0, 1)]
+        server.kill()
+        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
