@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 
 from agent import instances, people, plugins, routine, source
-from agent.fields import Reader, close
+from agent.fields import INVALID, Reader, close
 from agent.instances import Configured
 from agent.plugins import Plugin
 from agent.shipped import Shipped
@@ -171,6 +171,7 @@ def load(path: Path, env: Mapping[str, str] = os.environ) -> Config:
     shipped = Shipped(written, _metrics(written), reader)
     rules = shipped.rules(reader.table(top.get("rules", {}), ("rules",)))
     notifiers, channels = _notifiers(top, reader)
+    notifiers = _called_back(notifiers, web, reader)
     policy = people.policy(top, channels, getattr(agent, "language", "id"),
                            getattr(agent, "timezone", "Asia/Jakarta"), reader)
     contacts = policy.contacts if policy else {}
@@ -206,6 +207,21 @@ def _notifiers(top: Mapping[str, Any], reader: Reader) -> tuple[dict[str, Any], 
     if top.get("notifiers") or "contacts" in top:
         return instances.notifiers(top.get("notifiers", {}), reader)
     return instances.notifiers({"console": {}}, reader)
+
+
+def _called_back(notifiers: Mapping[str, Any], web: Any, reader: Reader) -> dict[str, Any]:
+    """With a door to outside, a vendor that signs its calls is asked to report there; a secret without a door is told."""
+    given = {}
+    for name, notifier in notifiers.items():
+        opened = getattr(web, "public_url", "")
+        if opened and getattr(notifier, "status_callback", None) == "" and not notifier.api_key:  # which signs nothing
+            hook = plugins.notifiers().name_of(type(notifier))
+            notifier = msgspec.structs.replace(notifier, status_callback=f"{web.origin}/hooks/{hook}")
+        elif web is not INVALID and not opened and getattr(notifier, "hook_secret", None) is not None:
+            reader.wrong(("notifiers", name, "hook_secret"), " opens a door that is not there: add [web] public and "
+                         "public_url (docs/public.md), or take it out")
+        given[name] = notifier
+    return given
 
 
 def _metrics(written: Iterable[Plugin]) -> dict[str, Metric]:

@@ -56,6 +56,39 @@ def mistakes(text: str | bytes, env: dict[str, str] | None = None) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
+def test_a_webhook_without_a_door_is_a_mistake() -> None:
+    text = ('[notifiers.fonnte]\ntoken = { env = "T" }\nhook_secret = { env = "HOOK" }\n[collectors.disk]\n'
+            '[contacts.budi]\nwhatsapp = "+628110000001"\nchannels = ["fonnte"]\n')
+    env = {"T": "token", "HOOK": "0123456789abcdef"}
+    assert mistakes(text, env) == [
+        "agent.toml:3: notifiers.fonnte.hook_secret opens a door that is not there: add [web] public and public_url "
+        "(docs/public.md), or take it out"]
+    assert load('[web]\npublic = "127.0.0.1:9811"\npublic_url = "https://jaga.example.id"\n' + text, env)
+
+
+@pytest.mark.parametrize(("options", "told"), [
+    ('auth_token = { env = "T" }', "https://jaga.example.id/hooks/twilio"),
+    ('auth_token = { env = "T" }\nstatus_callback = "https://other.example.id/x"', "https://other.example.id/x"),
+    ('api_key = "SK00000000000000000000000000000000"\nauth_token = { env = "T" }', ""),  # nothing to check its calls by
+])
+def test_with_a_door_to_outside_twilio_is_asked_to_report_there(options: str, told: str) -> None:
+    config = load(f"""
+[web]
+public = "127.0.0.1:9811"
+public_url = "https://Jaga.example.id:443/"
+[notifiers.twilio]
+account_sid = "AC00000000000000000000000000000000"
+sender = "+628110000000"
+template = "HX00000000000000000000000000000000"
+{options}
+[collectors.disk]
+[contacts.budi]
+whatsapp = "+628110000001"
+channels = ["twilio"]
+""", {"T": "token"})
+    assert config.notifiers["twilio"].status_callback == told
+
+
 def test_the_table_of_mistakes_is_long_enough() -> None:
     assert len(CASES) >= 75
     assert len({name for name, _, _ in CASES}) == len(CASES)
