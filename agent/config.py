@@ -210,7 +210,7 @@ def _notifiers(top: Mapping[str, Any], reader: Reader) -> tuple[dict[str, Any], 
 
 
 def _called_back(notifiers: Mapping[str, Any], web: Any, reader: Reader) -> dict[str, Any]:
-    """With a door to outside, a vendor that signs its calls is asked to report there; a secret without a door is told."""
+    """With a door to outside, a vendor that signs its calls is asked to report there; a secret without a door: told."""
     given = {}
     for name, notifier in notifiers.items():
         opened = getattr(web, "public_url", "")
