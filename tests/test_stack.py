@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from stack import koperasi, redis_server, supervisor
 from stack import mariadb as mariadb_part
-from stack import redis_server, supervisor
 from stack.mariadb import MariaDB
 from stack.program import until
 from stack.redis_server import Redis
@@ -58,3 +58,25 @@ def test_supervisor_starts_a_killed_worker_again_and_leaves_no_orphans(tmp_path:
         server.kill()
         assert all(Path(f"/proc/{pid}").exists() for pid in pids)
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+NERACA = """
+SELECT SUM(IF(code LIKE '1%', d, 0)), SUM(IF(code LIKE '2%' OR code LIKE '3%', -d, 0)),
+       (SELECT SUM(IF(a.code LIKE '4%', l.credit, 0)) - SUM(IF(a.code LIKE '5%', l.debit, 0))
+        FROM journal_entry_lines l JOIN accounts a ON a.id = l.account_id JOIN journal_entries e ON e.id = l.journal_entry_id
+        WHERE YEAR(e.transaction_date) = YEAR(CURDATE()))
+FROM (SELECT account_id, SUM(debit - credit) d FROM journal_entry_lines GROUP BY account_id) l
+JOIN accounts a ON a.id = l.account_id
+"""
+
+
+@pytest.mark.needs_debian(*mariadb_part.NEEDS)
+def test_the_koperasi_has_books_that_balance_few_or_many(mariadb: MariaDB) -> None:
+    koperasi.load(mariadb, "koperasi_books")
+    for many in (False, True):
+        assets, others, earnings = mariadb.sql(NERACA, "koperasi_books")[0]
+        assert assets == others + earnings
+        if not many:
+            koperasi.fill(mariadb, "koperasi_books", journal_lines=1000, transactions=100, audit_rows=100)
+    assert mariadb.sql("SELECT COUNT(*) FROM journal_entries", "koperasi_books")[0][0] > 700
+    mariadb.sql("DROP DATABASE koperasi_books")
