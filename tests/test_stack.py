@@ -63,8 +63,8 @@ def test_supervisor_starts_a_killed_worker_again_and_leaves_no_orphans(tmp_path:
 NERACA = """
 SELECT SUM(IF(code LIKE '1%', d, 0)), SUM(IF(code LIKE '2%' OR code LIKE '3%', -d, 0)),
        (SELECT SUM(IF(a.code LIKE '4%', l.credit, 0)) - SUM(IF(a.code LIKE '5%', l.debit, 0))
-        FROM journal_entry_lines l JOIN accounts a ON a.id = l.account_id JOIN journal_entries e ON e.id = l.journal_entry_id
-        WHERE YEAR(e.transaction_date) = YEAR(CURDATE()))
+        FROM journal_entry_lines l JOIN accounts a ON a.id = l.account_id
+        JOIN journal_entries e ON e.id = l.journal_entry_id WHERE YEAR(e.transaction_date) = YEAR(CURDATE()))
 FROM (SELECT account_id, SUM(debit - credit) d FROM journal_entry_lines GROUP BY account_id) l
 JOIN accounts a ON a.id = l.account_id
 """

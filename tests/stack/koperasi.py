@@ -86,7 +86,8 @@ def _people(cursor: Any, now: datetime) -> None:
         "INSERT INTO users (name, email, password, role, role_id, phone, created_at, updated_at)"
         " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
         [(name, f"{name.split()[0].lower()}@koperasi.test", "$2y$10$" + "x" * 53, role, role_id,
-          f"0812345678{number:02}", since, since) for number, (name, (role, role_id)) in enumerate(zip(NAMES, rights, strict=True))])
+          f"0812345678{number:02}", since, since)
+         for number, (name, (role, role_id)) in enumerate(zip(NAMES, rights, strict=True))])
     cursor.executemany(
         "INSERT INTO members (user_id, member_number, name, nik, phone, address, join_date, created_at, updated_at)"
         " VALUES (%s, %s, %s, %s, %s, 'Jl. Melati No. 5, Bekasi', %s, %s, %s)",
@@ -186,11 +187,13 @@ def fill(mariadb: MariaDB, database: str = "koperasi", *, journal_lines: int = 1
         f" IF(seq % 2, 0, 50000 + ((seq + 1) DIV 2) % 97), 'Simpanan wajib' FROM seq_1_to_{2 * entries}",
         f"INSERT INTO transactions (invoice_number, user_id, cashier_id, type, status, payment_method, total_amount,"
         f" paid_amount, created_at, updated_at) SELECT CONCAT('LAMA-', seq), 1 + seq % 12, 4, 'offline', 'completed',"
-        f" 'cash', 5000 + seq % 200000, 5000 + seq % 200000, {day.format(count=transactions)}, {day.format(count=transactions)}"
+        f" 'cash', 5000 + seq % 200000, 5000 + seq % 200000, {day.format(count=transactions)},"
+        f" {day.format(count=transactions)}"
         f" FROM seq_1_to_{transactions}",
         f"INSERT INTO audit_logs (user_id, action, model_type, model_id, ip_address, description, created_at,"
         f" updated_at) SELECT 1 + seq % 4, ELT(1 + seq % 5, 'login', 'logout', 'create', 'update', 'delete'),"
-        f" 'App\\\\Models\\\\Product', seq % 1000, '10.10.1.7', 'Perubahan data', {day.format(count=audit_rows)}, {day.format(count=audit_rows)}"
+        f" 'App\\\\Models\\\\Product', seq % 1000, '10.10.1.7', 'Perubahan data', {day.format(count=audit_rows)},"
+        f" {day.format(count=audit_rows)}"
         f" FROM seq_1_to_{audit_rows}",
         "ANALYZE TABLE journal_entries, journal_entry_lines, transactions, audit_logs",
     ):
