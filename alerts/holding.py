@@ -81,6 +81,7 @@ def _explains(cause: Cause, member: Finding, finding: Finding, other: Incident) 
         (member.state != "good" or other.closed is not None)
         and fnmatchcase(member.rule, cause.rule)
         and fits(cause.where, member.labels)
+        and fits(cause.of, finding.labels)
         and all(theirs.get(label) == ours.get(label) for label in cause.same)
     )
 

@@ -26,6 +26,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     rule: str  # pattern (fnmatch) of the other's rule
     where: dict[str, tuple[str, ...]] = {}  # as a rule's `where`, on the other's labels
     same: tuple[str, ...] = ()  # labels that both must share
+    of: dict[str, tuple[str, ...]] = {}  # as `where`, on this one's labels: only these are explained
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,16 @@ def test_what_the_cause_explained_is_told_only_where_it_stays(tmp_path: Path, me
     assert both.said == ([] if mended else [("opened", "budi", "chat")])
 
 
+@pytest.mark.parametrize(("unit", "told"), [("queue", False), ("disk", True)])
+def test_a_cause_explains_only_what_it_says_it_does(tmp_path: Path, unit: str, told: bool) -> None:
+    blind = rule("blind", metric="seen", explained_by=(Cause(rule="down", of={"unit": ("queue*", "sql")}),))
+    story_ = story(tmp_path, rule(), blind)
+    story_.at(0).sees(0, "mysql")
+    _ = story_.said
+    story_.at(1).sees(0, unit, metric="seen")
+    assert (story_.said == [("opened", "budi", "chat")]) is told
+
+
 def test_another_database_explains_nothing(tmp_path: Path) -> None:
     both = story(tmp_path, rule(), EFFECT)
     both.at(0).sees(0, "postgres")
