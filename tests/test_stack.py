@@ -2,13 +2,18 @@
 
 import os
 import signal
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from stack import koperasi, redis_server, supervisor
+from stack import certificates, koperasi, nginx, redis_server, supervisor
 from stack import mariadb as mariadb_part
+from stack.certificates import Authority, self_signed
 from stack.mariadb import MariaDB
+from stack.nginx import Nginx
 from stack.program import until
 from stack.redis_server import Redis
 from stack.supervisor import Supervisor
@@ -80,3 +85,31 @@ def test_the_koperasi_has_books_that_balance_few_or_many(mariadb: MariaDB) -> No
             koperasi.fill(mariadb, "koperasi_books", journal_lines=1000, transactions=100, audit_rows=100)
     assert mariadb.sql("SELECT COUNT(*) FROM journal_entries", "koperasi_books")[0][0] > 700
     mariadb.sql("DROP DATABASE koperasi_books")
+
+
+@pytest.mark.needs_debian(*nginx.NEEDS, *certificates.NEEDS)
+def test_nginx_serves_certificates_of_every_kind(tmp_path: Path) -> None:
+    authority, now, day = Authority(tmp_path / "ca"), datetime.now(UTC), timedelta(days=1)
+    intermediate = authority.intermediate()
+    alone = tmp_path / "alone"
+    kinds = {
+        "good": (authority.issue(), 0),
+        "by an intermediate": (intermediate.issue(), 0),
+        "its intermediate left out": (intermediate.issue(whole=False), 20),
+        "expired": (authority.issue(start=now - 90 * day, end=now - day), 10),
+        "not yet valid": (authority.issue(start=now + day), 9),
+        "of another name": (authority.issue("koperasi.test"), 62),
+        "self-signed": (self_signed(alone), 18),
+    }
+    trusting = ssl.create_default_context(cafile=str(authority.file))
+    found = {}
+    with Nginx(tmp_path / "nginx", "root /nonexistent;", kinds["good"][0]) as server:
+        for kind, (server.certificate, _) in kinds.items():
+            server.reload()
+            found[kind] = 0
+            with socket.create_connection(("127.0.0.1", server.tls_port), 10) as way:
+                try:
+                    trusting.wrap_socket(way, server_hostname="localhost").close()
+                except ssl.SSLCertVerificationError as refused:
+                    found[kind] = refused.verify_code
+    assert found == {kind: code for kind, (_, code) in kinds.items()}
