@@ -112,6 +112,7 @@ class Channel:
         self._retried: dict[str, int] = {}
         self._store_failing = False
         self._from_memory: deque[Notification] = deque()
+        self._passed_on: set[str] = set()  # marks out of it that another channel was asked to say as well
         self._learnt: deque[tuple[str, Status, float]] = deque()
         self._spoken: dict[str, Notification] = {}
         self.turned_at = clock()  # when the thread last went round, for the watchdog
@@ -206,6 +207,7 @@ class Channel:
         self._from_memory.extendleft(reversed(list(old._from_memory)))
         self._learnt.extendleft(reversed(list(old._learnt)))
         self._spoken |= old._spoken
+        self._passed_on |= old._passed_on
         self._shut |= old._shut
         self._refused |= old._refused
         self._retried |= old._retried
@@ -561,16 +563,30 @@ class Channel:
                     self._notifier.send(letter)
                 except Busy as busy:
                     self._back_off(busy.why, busy.retry_after)
-                    return
-                except Exception as error:  # nothing to be written down now: say it and go on
+                    patience = self._patience().get("critical", 0.0)
+                    if self._clock() - (self.failing_since or self._clock()) >= patience:
+                        self._pass_on([n for n in batch if n.mark not in self._passed_on], busy.why)
+                    return  # and it stays in line here: perhaps nobody else can say it
+                except Exception as error:
                     log.error("emergency_message_failed", channel=self.name, mark=letter.mark, error=_why(error))
+                    self._pass_on(batch, _why(error))
                 else:
                     self._failures, self.error, self.failing_since = 0, "", None
                     self._outcomes(self.name, "accepted", batch, self._clock())
                 self._last_to[contact] = self._clock()
             for notification in batch:
                 self._from_memory.remove(notification)
+                self._passed_on.discard(notification.mark)
                 self._spoken[notification.mark] = notification
+
+    def _pass_on(self, batch: Sequence[Notification], why: str) -> None:
+        """Let the desk find another channel. It cannot store that either, so those words come out of its memory too."""
+        for notification in batch:
+            self._passed_on.add(notification.mark)
+            try:
+                self._undelivered(notification, why, self._clock())
+            except StoreError as error:  # not even readable: then nobody knows what else is on its way
+                log.error("emergency_not_passed_on", channel=self.name, mark=notification.mark, error=str(error))
 
     def _pause(self) -> float:
         now = self._clock()

@@ -342,6 +342,18 @@ def test_a_full_disk_does_not_silence_and_loses_nothing_afterwards(
     assert story.said == [("opened", "budi", "chat"), ("resolved", "budi", "chat")]
 
 
+def test_what_was_refused_while_nothing_can_be_stored_goes_out_by_another_channel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("story.Store", FullStore)
+    story = Story(tmp_path)
+    story.store.full = True
+    story.at(0).sees(0)
+    story.desk.undelivered(story.emergencies[0], "no such number", story.now)
+    assert [(n.reason, n.contact, n.channel) for n in story.emergencies] == [
+        ("opened", "budi", "chat"), ("opened", "budi", "mail")]
+
+
 def test_a_disk_that_stays_full_does_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("story.Store", FullStore)
     story = Story(tmp_path)

@@ -374,6 +374,34 @@ def test_what_goes_out_from_memory_keeps_the_pace_and_shares_a_letter(door: Door
     assert door.after(1).marks == ["A3B-1", "A3B-2"]
 
 
+@pytest.mark.parametrize("trouble", [Refused("21211 no such number"), Uncertain("timed out"), KeyError("sid")])
+def test_what_goes_out_from_memory_and_is_refused_tries_another_way(door: Door, trouble: Exception) -> None:
+    door.queue(("A3B", 1))
+    waiting = door.store.open_batch("twilio", door.now + 5, 10)
+    door.store.spoke(waiting)
+    door.vendor.script = [trouble]
+    door.channel.emergency(waiting)
+    door.after(0).after(60)
+    assert [mark for mark, _ in door.undelivered] == ["A3B-1"]
+
+
+def test_a_channel_that_stays_busy_lets_another_speak_from_memory_and_goes_on_trying(door: Door) -> None:
+    door.queue(("A3B", 1))
+    waiting = door.store.open_batch("twilio", door.now + 5, 10)
+    door.store.spoke(waiting)
+    door.vendor.script = [Busy("503")] * 60
+    door.channel.emergency(waiting)
+    begun = door.now
+    while door.now - begun < 170:
+        door.after(5)
+    assert door.undelivered == []
+    while door.now - begun < 600:
+        door.after(5)
+    assert door.undelivered == [("A3B-1", "503")]
+    door.vendor.script = []
+    assert door.after(80).marks == ["A3B-1"]
+
+
 def test_a_notifier_that_breaks_does_not_end_its_channel(door: Door) -> None:
     door.vendor.script = [KeyError("sid")]
     door.queue(("A3B", 1))
