@@ -1,0 +1,236 @@
+"""Following files that grow: what came since the last look, each byte once, over rotation, truncation and kill -9.
+
+Nothing is kept open between looks. A *place* says how far each file was taken: JSON of some hundred bytes that belongs
+into `run.memory`, so that it commits together with what was counted. A file is known by device and inode, and by a
+fingerprint of its first bytes and of those before the place: inodes are used again, and a file that was truncated may
+have grown past its old end.
+"""
+
+import glob
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from typing import Any
+
+from collectors.access import denied
+
+FIRST = 64 * 2**20  # bytes before the end at which the very first look begins
+LIMIT = 256 * 2**20  # bytes taken in one look at most; the rest waits for the next one
+CHUNK = 2**20  # bytes handed out at once; nothing longer is ever waited for, so memory stays flat
+MOST = 32  # files that are followed; more than that are the oldest, which nobody writes to
+LINE_QUIET, PART_QUIET = 2.0, 30.0  # seconds without a byte until a whole line, and a part of a line, is the last
+RETIRED = 2 * 3600.0  # seconds without a byte until a rotated file is let go: queue workers hold it open for an hour
+_EDGE = 256  # bytes at each end that make the fingerprint; so many are read again before each piece
+
+# take(data, inside, end) -> (taken, inside). `inside`: 0 where data begins anew, 1 in the middle of something (where the
+# first look jumps in), else what the reader gave back before. `end`: nothing more is coming for now, take all. It says
+# how many bytes it took, and what it wants to be told about where these end. Where it takes 0 it must leave no trace:
+# it is called again, with more or with `end`.
+Take = Callable[[bytes, int, bool], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A rotated file that was compressed, moved away or overwritten before it was taken to its end."""
+
+    name: str
+    known: int  # bytes that were seen there and not taken; what was written after the last look comes on top
+
+
+@dataclass(slots=True)
+class Followed:
+    """What one look brought."""
+
+    place: dict[str, Any] = field(default_factory=dict)  # for the next look
+    files: list[str] = field(default_factory=list)  # paths that match; none: there is no such file (yet)
+    taken: int = 0  # bytes
+    behind: int = 0  # bytes that `limit` left for the next look
+    skipped: int = 0  # bytes before the place where the very first look began
+    written: float | None = None  # when the newest file was last written, unix seconds
+    lost: list[Lost] = field(default_factory=list)
+    unreadable: dict[str, OSError] = field(default_factory=dict)  # by path; the text says what to do
+
+
+@dataclass(slots=True)
+class _File:
+    """How far one file was taken."""
+
+    name: str
+    device: int
+    inode: int
+    at: int  # bytes taken
+    size: int = -1  # bytes at the last look
+    written: float = 0.0
+    since: float = 0.0  # when the size was first seen to be this
+    mark: str = ""
+    inside: int = 0
+    rotated: bool = False
+
+
+def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float,
+           first: float = FIRST, limit: float = LIMIT) -> Followed:
+    """Hand what came since `place` (None: the very first look) to `take`, older files first.
+
+    pattern: a path, or a folder with a pattern as its last part (`/…/logs/laravel-*.log`). It must not match what
+    rotation makes of a file (`laravel.log.1`): that is found by itself, in the same folder.
+    The first look begins `first` bytes before the end of the newest file; a file that appears later is taken from its
+    beginning. One that is there and cannot be read goes into `unreadable`; its siblings are followed all the same.
+    Raises OSError, with a sentence, where the folder cannot be looked at.
+    """
+    seen = Followed()
+    folder = os.path.dirname(pattern) or "."
+    present = _present(pattern, seen)
+    closed = set(place["closed"]) if place else set()
+    files = [_File(**record) for record in place["files"]] if place else []
+    kept = [file for file in files if _found(file, folder, present, seen)]
+    mine = {(file.device, file.inode) for file in kept}
+    newest = max(present, key=lambda path: present[path].st_mtime, default="")
+    for path, status in present.items():
+        if (status.st_dev, status.st_ino) not in mine:
+            name = os.path.basename(path)
+            fresh = _File(name, status.st_dev, status.st_ino, 0)
+            if place is None or name in closed:
+                fresh.at = max(0, status.st_size - int(first)) if path == newest else status.st_size
+                fresh.inside = int(fresh.at > 0)
+                seen.skipped += fresh.at
+            kept.append(fresh)
+    for file in sorted(kept, key=lambda file: (not file.rotated, file.name)):
+        path = os.path.join(folder, file.name)
+        try:
+            with _opened(path) as (descriptor, status):
+                _drain(descriptor, status, file, take, seen, now, limit)
+        except OSError as error:
+            seen.unreadable[path] = error
+            if file.size < 0:
+                kept.remove(file)
+        if file.rotated and file.at >= file.size and now - max(file.since, file.written) > RETIRED:
+            kept.remove(file)
+    seen.files = list(present)
+    seen.written = present[newest].st_mtime if newest else None
+    seen.place = {"files": [asdict(file) for file in kept],
+                  "closed": sorted(os.path.basename(path) for path in seen.unreadable)}
+    return seen
+
+
+def _present(pattern: str, seen: Followed) -> dict[str, os.stat_result]:
+    """The files that match, in the order of their names."""
+    folder, name = os.path.split(pattern)
+    paths = [pattern]
+    try:
+        if glob.has_magic(name):
+            with os.scandir(folder or ".") as listing:
+                paths = sorted(entry.path for entry in listing if fnmatchcase(entry.name, name))
+        found = {path: os.stat(path) for path in paths if os.path.lexists(path)}
+        if not found:
+            os.stat(folder or ".")
+    except PermissionError as error:
+        raise denied(error.filename) from None
+    return dict(sorted(found.items(), key=lambda item: item[1].st_mtime)[-MOST:])
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)  # a pipe there must not hold us
+    except PermissionError:
+        raise denied(path) from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{path} is not a regular file: name the log file itself")
+        yield descriptor, status
+    finally:
+        os.close(descriptor)
+
+
+def _found(file: _File, folder: str, present: dict[str, os.stat_result], seen: Followed) -> bool:
+    """Whether the file is still there; where it goes by another name now, or only its copy is left, that is noted."""
+    path = os.path.join(folder, file.name)
+    status = present.get(path) or _status(path)
+    if status and (status.st_dev, status.st_ino) == (file.device, file.inode):
+        unchanged = (status.st_size, status.st_mtime) == (file.size, file.written)
+        if unchanged or _unreadable(path) or _marked(path, file):
+            return True
+    for name, device, inode in _siblings(folder, file):
+        moved = (device, inode) == (file.device, file.inode)
+        if (moved or file.at) and _marked(os.path.join(folder, name), file):
+            file.name, file.device, file.inode = name, device, inode
+            file.rotated = os.path.join(folder, name) not in present
+            return True
+    known = max(0, file.size - file.at)
+    if known or (status and not file.rotated):  # a drained file that retention deleted is no loss
+        seen.lost.append(Lost(file.name, known))
+    return False
+
+
+def _status(path: str) -> os.stat_result | None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return os.stat(path)
+    return None
+
+
+def _unreadable(path: str) -> bool:
+    return not os.access(path, os.R_OK)
+
+
+def _siblings(folder: str, file: _File) -> list[tuple[str, int, int]]:
+    """Where its bytes may be now, its own inode first: laravel.log → laravel.log.1, laravel.log-20261122."""
+    stem = re.split(r"[.-]", file.name, maxsplit=1)[0]
+    found = []
+    with suppress(PermissionError), os.scandir(folder) as listing:
+        for entry in listing:
+            if entry.name.startswith(stem) and entry.is_file():
+                status = entry.stat()
+                found.append((entry.name, status.st_dev, status.st_ino))
+    return sorted(found, key=lambda each: (each[1:] != (file.device, file.inode), each[0]))
+
+
+def _marked(path: str, file: _File) -> bool:
+    """Whether what was taken of `file` is what stands at this path."""
+    with suppress(OSError), _opened(path) as (descriptor, status):
+        return status.st_size >= file.at and _mark(descriptor, file.at) == file.mark
+    return False
+
+
+def _mark(descriptor: int, at: int) -> str:
+    return _print(os.pread(descriptor, min(_EDGE, at), 0), os.pread(descriptor, min(_EDGE, at), max(0, at - _EDGE)))
+
+
+def _print(head: bytes, tail: bytes) -> str:
+    return blake2b(head + tail, digest_size=8).hexdigest()
+
+
+def _drain(descriptor: int, status: os.stat_result, file: _File, take: Take, seen: Followed, now: float,
+           limit: float) -> None:
+    """Take what is new, then note where we are."""
+    if (status.st_size, status.st_mtime) == (file.size, file.written) and file.at == file.size:
+        return
+    file.since = file.since if status.st_size == file.size else now
+    quiet = now - min(file.since, status.st_mtime)
+    head = os.pread(descriptor, min(_EDGE, file.at), 0)
+    before = os.pread(descriptor, min(_EDGE, file.at), max(0, file.at - _EDGE))  # what the next piece must follow
+    while seen.taken < limit:
+        data = os.pread(descriptor, len(before) + CHUNK, file.at - len(before))
+        if not data.startswith(before):
+            break  # truncated since we opened it; the next look finds out where the rest is
+        last, data = len(data) < len(before) + CHUNK, data[len(before):]
+        whole = data.endswith(b"\n")
+        end = last and (quiet >= (LINE_QUIET if whole else PART_QUIET) or (whole and file.rotated))
+        taken, file.inside = take(data, file.inside, end) if data else (0, file.inside)
+        if not taken and not last:
+            taken, file.inside = take(data, file.inside, True)
+        file.at += taken
+        seen.taken += taken
+        before = (before + data[max(0, taken - _EDGE):taken])[-_EDGE:]
+        if len(head) < _EDGE:
+            head = (head + data[:taken])[:_EDGE]
+        if last:
+            break
+    file.size, file.written, file.mark = status.st_size, status.st_mtime, _print(head, before)
+    if seen.taken >= limit:
+        seen.behind += max(0, file.size - file.at)
