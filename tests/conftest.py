@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -17,7 +18,7 @@ hypothesis.settings.load_profile("jaga")
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers",
-        'needs_debian("program", "program:package"): skipped by name where the program is missing; '
+        'needs_debian("program", "program:package", "/path:package"): skipped by name where it is missing; '
         "JAGA_REQUIRE_DEBIAN=1 makes that a failure",
     )
 
@@ -27,7 +28,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         f"{program} (Debian package {package or program})"
         for marker in item.iter_markers("needs_debian")
         for program, _, package in (need.partition(":") for need in marker.args)
-        if shutil.which(program) is None
+        if not (Path(program).exists() if program.startswith("/") else shutil.which(program))
     ]
     if not missing:
         return

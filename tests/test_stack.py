@@ -1,6 +1,7 @@
 """The real stack of the tests: each part comes up, truly works, dies and comes back."""
 
 import os
+import re
 import signal
 import socket
 import ssl
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from stack import certificates, koperasi, nginx, redis_server, supervisor
+from stack import certificates, koperasi, laravel, nginx, redis_server, supervisor
 from stack import mariadb as mariadb_part
 from stack.certificates import Authority, self_signed
+from stack.laravel import Laravel
 from stack.mariadb import MariaDB
 from stack.nginx import Nginx
 from stack.program import until
@@ -113,3 +115,53 @@ def test_nginx_serves_certificates_of_every_kind(tmp_path: Path) -> None:
                 except ssl.SSLCertVerificationError as refused:
                     found[kind] = refused.verify_code
     assert found == {kind: code for kind, (_, code) in kinds.items()}
+
+
+@pytest.mark.needs_debian(*mariadb_part.NEEDS, *redis_server.NEEDS, *supervisor.NEEDS, *laravel.NEEDS)
+def test_the_application_is_a_real_one(tmp_path: Path, mariadb: MariaDB) -> None:
+    koperasi.load(mariadb, "koperasi_app")
+    with Redis(tmp_path / "redis") as redis, Laravel(tmp_path, mariadb, redis, database="koperasi_app") as app:
+        # a page goes through nginx, php-fpm, Laravel and MariaDB
+        mariadb.sql("UPDATE settings SET value = 'Koperasi Uji' WHERE `key` = 'koperasi_name'", "koperasi_app")
+        status, page = app.get("/")
+        assert (status, "<h1>Koperasi Uji</h1>" in page, "Beras 5 kg" in page) == (200, True, True)
+        assert "/login HTTP/1.1" not in app.nginx.access_log.read_text()
+        assert [app.get(path)[0] for path in ("/up", "/login", "/nowhere", "/.env")] == [200, 200, 404, 403]
+
+        # what it throws lies in its log, each class with its trace, and the visitor sees none of it
+        kinds = {
+            "runtime": "RuntimeException", "payment": r"App\\Exceptions\\PaymentException", "type": "TypeError",
+            "missing-table": r"Illuminate\\Database\\QueryException",
+            "status": r"Illuminate\\Database\\QueryException", "lines": "DomainException",
+            "memory": r"Symfony\\Component\\ErrorHandler\\Error\\FatalError",
+        }
+        for kind in kinds:
+            status, page = app.get(f"/throw/{kind}")
+            assert (status, "Server Error" in page, "siti@" in page) == (500, True, False)
+        log = app.log.read_text()
+        assert re.findall(r'\.ERROR: (?:.|\n)*?\{"exception":"\[object\] \(([\w\\]+)\(', log) == [*kinds.values()]
+        assert log.count("[stacktrace]\n#0 ") == len(kinds) + 3  # three have a previous exception
+
+        # maintenance
+        app.artisan("down")
+        assert app.get("/")[0] == 503
+        app.artisan("up")
+        assert app.get("/")[0] == 200
+
+        # jobs on both queues
+        for queue in ("database", "redis"):
+            app.artisan("koperasi:push", "SendReceipt", "20", f"--on={queue}")
+            app.artisan("koperasi:push", "CalculateShu", "1", f"--on={queue}")
+        assert mariadb.sql("SELECT COUNT(*) FROM jobs", "koperasi_app") == [(21,)]
+        assert redis.client().llen("koperasi_database_queues:default") == 21
+        programs = app.workers(tries=1) + app.workers("redis", processes=1, tries=1, name="koperasi-worker-redis")
+        with Supervisor(tmp_path / "supervisor", programs) as workers:
+            until(lambda: mariadb.sql("SELECT connection FROM failed_jobs ORDER BY 1", "koperasi_app")
+                  == [("database",), ("redis",)], "both failed")
+            until(lambda: mariadb.sql("SELECT COUNT(*) FROM jobs", "koperasi_app") == [(0,)]
+                  and not redis.client().llen("koperasi_database_queues:default"), "all is done")
+            until(lambda: set(workers.states().values()) == {"RUNNING"}, "three run")
+            assert [*workers.states()] == ["koperasi-worker:koperasi-worker_00", "koperasi-worker:koperasi-worker_01",
+                                           "koperasi-worker-redis:koperasi-worker-redis_00"]
+        assert app.log.read_text().count("Struk WhatsApp terkirim") == 40
+    mariadb.sql("DROP DATABASE koperasi_app")
