@@ -2,7 +2,7 @@
 
 PY := .venv/bin/python
 
-.PHONY: run test check crash bench lock wheels clean
+.PHONY: run test check stack crash bench lock wheels clean
 
 run: .venv/.runtime
 	exec .venv/bin/jaga run --config agent.toml
@@ -11,6 +11,11 @@ run: .venv/.runtime
 test: check
 	tests/get-debian-packages
 	$(PY) -m pytest
+
+# A cooperative's server to watch and to break: nginx, php8.2-fpm, MariaDB, Redis, Supervisor and a Laravel app, until Ctrl-C.
+stack: .venv/.development
+	tests/get-debian-packages
+	exec env PYTHONPATH=.:tests $(PY) -m stack.whole
 
 # A thousand incidents, each killed at one to three named steps; about 20 minutes.
 crash: .venv/.development
