@@ -14,7 +14,7 @@ from collectors.quantities import Seconds
 from collectors.web_domain import RDAP, WHOIS, Remembered, look_up, registered
 from collectors.web_http import Deadline, Unreachable, reaches
 from collectors.web_look import Contexts, Look, Tries, look
-from collectors.web_site import Site, shown
+from collectors.web_site import Site, flaw, shown
 
 EVERY = 60.0
 TIMEOUT = 50.0
@@ -71,16 +71,19 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not self.urls:
-            raise ValueError('urls: names no site; write urls = ["https://kopkarskf.com/"]')
+            raise ValueError('urls names no site: write urls = ["https://kopkarskf.com/"]')
+        for number, site in enumerate(self.urls, 1):
+            if isinstance(site, str) and (says := flaw(site)):
+                raise ValueError(f"urls: number {number} {says}")
         labels = [site.label for site in self._sites()]
         if twice := next((label for label in labels if labels.count(label) > 1), ""):
-            raise ValueError(f'urls: has two sites called "{twice}"; give one of them a name')
+            raise ValueError(f'urls has two sites called "{twice}": give one of them a name')
         if not 1 <= self.tries <= 10:
-            raise ValueError("tries: must be from 1 to 10")
+            raise ValueError("tries must be from 1 to 10")
         if self.answer_within <= 0:
-            raise ValueError('answer_within: must be more than 0; write "10s"')
+            raise ValueError('answer_within must be more than 0: write "10s"')
         if self.tries * self.answer_within + (self.tries - 1) * self.pause > _PATIENCE:
-            raise ValueError(f"tries: take too long; with pause and answer_within they may come to {_PATIENCE:g} s")
+            raise ValueError(f"tries take too long: with pause and answer_within they may come to {_PATIENCE:g} s")
 
     def collect(self, run: Run) -> Iterator[Reading]:
         sites = self._sites()

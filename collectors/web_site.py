@@ -44,18 +44,18 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         if says := flaw(self.url):
             raise ValueError(f"url {says}")
         if any(not 100 <= status <= 599 for status in self.statuses):
-            raise ValueError("status: must be from 100 to 599, such as 200")
+            raise ValueError("status must be from 100 to 599, such as 200")
         if self.redirect and (says := flaw(urljoin(self.url, self.redirect))):
             raise ValueError(f"redirect {says}")
         if self.redirect and self.follow:
-            raise ValueError("follow: goes on where redirect stops to look; name one of the two")
+            raise ValueError("follow goes on where redirect stops to look: name one of the two")
         if self.redirect and self.text:
-            raise ValueError("text: is looked for in a page, and a redirect is none; use follow = true, or two sites")
+            raise ValueError("text is looked for in a page, and a redirect is none: use follow = true, or two sites")
         if self.address:
             try:
                 ipaddress.ip_address(self.address)
             except ValueError:
-                raise ValueError('address: must be an IP address, such as "127.0.0.1"') from None
+                raise ValueError('address must be an IP address, such as "127.0.0.1"') from None
 
     @property
     def label(self) -> str:
