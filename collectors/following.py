@@ -27,10 +27,10 @@ LINE_QUIET, PART_QUIET = 2.0, 30.0  # seconds without a byte until a whole line,
 RETIRED = 2 * 3600.0  # seconds without a byte until a rotated file is let go: queue workers hold it open for an hour
 _EDGE = 256  # bytes at each end that make the fingerprint; so many are read again before each piece
 
-# take(data, inside, end) -> (taken, inside). `inside`: 0 where data begins anew, 1 in the middle of something (where the
-# first look jumps in), else what the reader gave back before. `end`: nothing more is coming for now, take all. It says
-# how many bytes it took, and what it wants to be told about where these end. Where it takes 0 it must leave no trace:
-# it is called again, with more or with `end`.
+# take(data, inside, end) -> (taken, inside). `inside`: 0 where data begins anew, 1 in the middle of something (as where
+# the first look jumps in), else what the reader gave back before. `end`: nothing more is coming for now, take all. It
+# says how many bytes it took, and what it wants to be told about where these end. Where it takes 0 it must leave no
+# trace: it is called again, with more or with `end`.
 Take = Callable[[bytes, int, bool], tuple[int, int]]
 
 

@@ -11,32 +11,35 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from hashlib import blake2b
+from operator import itemgetter
 
 from collectors.masking import masked, shape
 
 LEVELS = ("DEBUG", "INFO", "NOTICE", "WARNING", "ERROR", "CRITICAL", "ALERT", "EMERGENCY")
 GROUPED = LEVELS[4:]  # of these levels, entries are grouped into problems
-MOST = 500  # problems told apart in one scan; entries of further ones are counted as `crowded`
+MOST = 500  # problems of either kind told apart in one scan; entries of further ones are counted as `crowded`
 EARLY = 300.0  # seconds that a stamp may be ahead of the clock before its zone is doubted
 
 _CHANNELS = 50  # channels told apart; a forger could invent more, which are counted as "…"
-_WORDINGS = 4000  # raw messages remembered in one scan, so that only so many are put into shape
-_MESSAGE = 2000  # bytes of a message that are looked at
+_WORDINGS = 1000  # raw messages, and raw places, remembered in one scan: a new one costs up to a millisecond
+_MESSAGE = 1000  # bytes of a message that are looked at
+_PLACE = 1000  # bytes before a trace in which the place stands
 _MID_LINE, _LINE_START = 1, 2  # where inside of an entry the next piece begins
 
 _START = re.compile(
     rb"\n\[(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[+-]\d\d:?\d\d|Z)?)\] "
-    rb"([^\s\]]{1,64}?\.(?:DEBUG|INFO|NOTICE|WARNING|ERROR|CRITICAL|ALERT|EMERGENCY)): ")
+    rb"([^\s\]]{1,64}?\.(?:DEBUG|INFO|NOTICE|WARNING|(ERROR|CRITICAL|ALERT|EMERGENCY))): ")
+_DIGITS = b"0123456789"
 _FIRST = re.compile(_START.pattern[2:])  # the same at the beginning of the data
-_ERRORS = tuple(f".{level}".encode() for level in GROUPED)
 # {"exception":"[object] (Illuminate\\Database\\QueryException(code: 42S02): SQLSTATE… at /var/www/…/Connection.php:829)
+_OBJECT = b"[object] ("
 _THROWN = re.compile(rb"\[object\] \(([\w\\@]{1,200})\(code: -?\w+\)?: ")
 # Log::error($e) writes the exception as a string: RuntimeException: words in /var/www/…/Loans.php:45, Stack trace:
 _PRINTED = re.compile(rb"([\w\\@]{1,200}): [^\n]*? in ([^\n]{1,500}:\d+)\nStack trace:")
 # The first line of a trace that is the app's own.
 _FRAME = re.compile(rb"\n#\d+ (?![^\n(]*/(?:vendor/|public/index\.php|artisan\())([^\n(]+)\((\d+)\): ")
 _ROOT = re.compile(r"^.*?/(?=(?:app|bootstrap|config|database|modules|public|resources|routes|storage|vendor)/)")
-_DIGITS = b"0123456789"
+_CONTEXT = re.compile(r"""\s(?:\{"|\[["\[{]|\[\]|\{\})""")  # where the context begins, behind the message
 
 
 @dataclass(slots=True)
@@ -53,8 +56,8 @@ class Problem:
     at: str  # file:line, from the app's folder on; "" where nothing was thrown
     example: str  # what the first of them says, masked, one line
     count: int = 0
-    first: float = 0.0  # unix seconds, by the entries' own stamps; 0 where these are no dates
-    last: float = 0.0
+    first: float | None = None  # unix seconds, by the entries' own stamps; None where these are no dates
+    last: float | None = None
 
 
 @dataclass(slots=True)
@@ -84,88 +87,137 @@ class Scan:
 
     def __init__(self, zone: tzinfo, after: float | None = None) -> None:
         self._zone, self._after = zone, after
-        self.seen = Seen()
-        self._thrown: dict[tuple[bytes, bytes], Problem | None] = {}
-        self._said: dict[bytes, Problem | None] = {}
+        self._names: Counter[bytes] = Counter()  # entries by `channel.LEVEL`
+        self._problems: dict[str, Problem] = {}
+        self._stamps: dict[str, tuple[bytes, bytes]] = {}  # of the first and the last entry, by problem
+        # By what stands in the log: class and place of what was thrown, and messages without their digits.
+        self._thrown: dict[tuple[bytes, ...], Problem | None] = {}
+        self._said: dict[tuple[bytes, ...], Problem | None] = {}
+        self._newest = b""
+        self._crowded = self._older = self._strange = 0
+        self._nul = False
+
+    @property
+    def seen(self) -> Seen:
+        """What was found so far."""
+        seen = Seen(problems=self._problems, crowded=self._crowded, older=self._older, strange=self._strange,
+                    nul=self._nul, newest=self._when(self._newest))
+        for name, count in self._names.items():
+            channel, _, level = name.decode("utf-8", "replace").rpartition(".")
+            seen.counts[channel, level] += count
+        for key, (first, last) in self._stamps.items():
+            problem = seen.problems[key]
+            problem.first, problem.last = self._when(first), self._when(last)
+        return seen
 
     def take(self, data: bytes, inside: int, end: bool) -> tuple[int, int]:
         """Count the entries that are complete in `data`; see `following.Take`. Never raises, whatever the bytes."""
         if b"\0" in data:
-            self.seen.nul = True
             data = data.replace(b"\0", b"\n")  # after a hole of them, an entry begins without a line break
+            self._nul = True
         starts = list(_START.finditer(data))
         if inside != _MID_LINE and (first := _FIRST.match(data)):
             starts.insert(0, first)
-        whole = starts if end else starts[:-1]
         taken = len(data) if end else starts[-1].start(1) - 1 if starts else data.rfind(b"\n") + 1
         if not taken:
             return 0, inside
         if not inside:
             lead = data[:starts[0].start(1) - 1 if starts else taken]
-            self.seen.strange += sum(1 for line in lead.splitlines() if line.strip())
-        for index, start in enumerate(whole):
-            stop = starts[index + 1].start() if index + 1 < len(starts) else len(data)
-            self._entry(data, start, stop)
+            self._strange += sum(map(bool, lead.split(b"\n")))
+        self._entries(data, starts if end else starts[:-1], len(data) if end or not starts else starts[-1].start())
         if starts and not end:
             return taken, 0
-        if not starts and not inside and data[taken - 1:taken] == b"\n":
-            return taken, 0
-        return taken, _LINE_START if data[taken - 1:taken] == b"\n" else _MID_LINE
+        whole = data.endswith(b"\n", 0, taken)
+        return taken, 0 if whole and not inside and not starts else _LINE_START if whole else _MID_LINE
 
-    def _entry(self, data: bytes, start: re.Match[bytes], stop: int) -> None:
-        at = self._when(start[1])
-        if self._after is not None and at is not None and at < self._after:
-            self.seen.older += 1
+    def _entries(self, data: bytes, starts: list[re.Match[bytes]], stop: int) -> None:
+        if self._after is not None:
+            starts = self._since(starts)
+        if not starts:
             return
-        channel, _, level = start[2].decode("utf-8", "replace").rpartition(".")
-        known = len({name for name, _ in self.seen.counts}) < _CHANNELS
-        self.seen.counts[channel if known or (channel, level) in self.seen.counts else "…", level] += 1
-        if at is not None:
-            self.seen.newest = at
-        if start[2].endswith(_ERRORS):
-            problem = self._problem(data, start.end(), stop, level)
-            if problem is None:
-                self.seen.crowded += 1
-                return
-            problem.level = max(problem.level, level, key=LEVELS.index)
-            problem.count += 1
-            problem.first = problem.first or at or 0.0
-            problem.last = at or problem.last
+        self._newest = starts[-1][1]
+        self._names.update(map(itemgetter(2), starts))
+        if len(self._names) > _CHANNELS * len(LEVELS):
+            self._fold()
+        for index, start in enumerate(starts):
+            if start[3]:
+                self._error(data, start, starts[index + 1].start() if index + 1 < len(starts) else stop)
 
-    def _problem(self, data: bytes, begin: int, stop: int, level: str) -> Problem | None:
-        object_at = data.find(b"[object] (", begin, stop)
-        thrown = _THROWN.match(data, object_at, stop) if object_at >= 0 else None
+    def _since(self, starts: list[re.Match[bytes]]) -> list[re.Match[bytes]]:
+        """Without the older ones; a log is in order, so after the first newer one nobody asks any more."""
+        for index, start in enumerate(starts):
+            at = self._when(start[1])
+            if at is not None and self._after is not None and at >= self._after:
+                self._after = None
+                return starts[index:]
+            self._older += 1
+        return []
+
+    def _fold(self) -> None:
+        """Keep the channels with most entries, and the sum of the others."""
+        kept = Counter(dict(self._names.most_common(_CHANNELS)))
+        for name, count in self._names.items():
+            if name not in kept:
+                kept["….".encode() + name.rpartition(b".")[2]] += count
+        self._names = kept
+
+    def _error(self, data: bytes, start: re.Match[bytes], stop: int) -> None:
+        begin = start.end()
+        found = data.find(_OBJECT, begin, stop)
+        thrown = _THROWN.search(data, found, stop) if found >= 0 else None
         text = data[begin:min(stop, begin + _MESSAGE)]
+        known, raw = self._said, (text.translate(None, _DIGITS),)
         if thrown:
-            trace = data.find(b"\n[stacktrace]", thrown.end(), stop)
-            ended = trace - 1 if trace >= 0 else data.find(b')"', thrown.end(), stop)
-            place = data[data.rfind(b" at ", max(thrown.end(), ended - 1000), ended) + 4:ended] if ended >= 0 else b""
-            if b"/vendor/" in place and (frame := _FRAME.search(data, trace, stop)):
-                place = frame[1] + b":" + frame[2]
-            return self._of(thrown[1], place, level, text)
-        if printed := _PRINTED.match(text):
-            return self._of(printed[1], printed[2], level, text)
-        words = shape(_message(text))
-        key = "message " + blake2b(words.encode(), digest_size=4).hexdigest()
-        return self._group(key, Problem(key, level, "", "", masked(_message(text))))
+            known, raw = self._thrown, _what(data, thrown, stop)
+        problem = known.get(raw)
+        if problem is None and raw not in known and len(known) < _WORDINGS:
+            problem = known[raw] = self._first(raw, text)
+        if problem is None:
+            self._crowded += 1
+            return
+        problem.count += 1
+        level = start[3].decode()
+        if level != problem.level:
+            problem.level = max(problem.level, level, key=LEVELS.index)
+        stamp = start[1]
+        self._stamps[problem.key] = self._stamps.get(problem.key, (stamp,))[0], stamp
 
-    def _of(self, thrown: bytes, place: bytes, level: str, text: bytes) -> Problem | None:
-        kind = thrown.decode("utf-8", "replace").replace("\\\\", "\\")
-        at = _ROOT.sub("", place.decode("utf-8", "replace").replace("\\\\", "/"))
-        key = f"{kind.rpartition(chr(92))[2]} {at}"
-        return self._group(key, Problem(key, level, kind, at, masked(_message(text))))
-
-    def _group(self, key: str, new: Problem) -> Problem | None:
-        if key in self.seen.problems or len(self.seen.problems) < MOST:
-            return self.seen.problems.setdefault(key, new)
-        return None
+    def _first(self, raw: tuple[bytes, ...], text: bytes) -> Problem | None:
+        """The problem of an entry that looks like none before; None where too many were told apart already."""
+        message = _CONTEXT.split(text.decode("utf-8", "replace"), maxsplit=1)[0]
+        printed = _PRINTED.match(text)
+        if len(raw) == 2 or printed:
+            what = raw if len(raw) == 2 or not printed else printed.groups()
+            thrown, at = (part.decode("utf-8", "replace").replace("\\\\", "\\") for part in what)
+            at = _ROOT.sub("", at.replace("\\", "/"))
+            key = f"{thrown.rpartition(chr(92))[2]} {at}"
+        else:
+            thrown = at = ""
+            key = "message " + blake2b(shape(message).encode(), digest_size=4).hexdigest()
+        if key in self._problems:
+            return self._problems[key]
+        if sum(bool(other.thrown) == bool(thrown) for other in self._problems.values()) >= MOST:
+            return None
+        self._problems[key] = Problem(key, GROUPED[0], thrown, at, masked(message))
+        return self._problems[key]
 
     def _when(self, stamp: bytes) -> float | None:
         try:
-            at = datetime.fromisoformat(stamp.decode("ascii"))
-        except ValueError:
+            at = datetime.fromisoformat(stamp.decode())
+            return (at if at.tzinfo else at.replace(tzinfo=self._zone)).timestamp()
+        except (ValueError, OverflowError):
             return None
-        return (at if at.tzinfo else at.replace(tzinfo=self._zone)).timestamp()
+
+
+def _what(data: bytes, thrown: re.Match[bytes], stop: int) -> tuple[bytes, bytes]:
+    """The class, and the place: the first of the app's own lines, or else where it was thrown."""
+    trace = data.find(b"\n[stacktrace]", thrown.end(), stop)
+    ended = trace - 1 if trace >= 0 else data.find(b')"', thrown.end(), stop)
+    at = data.rfind(b" at ", max(thrown.end(), ended - _PLACE), ended) if ended >= 0 else -1
+    place = data[at + 4:ended] if at >= 0 else b""
+    if b"/vendor/" in place and trace >= 0 and (frame := _FRAME.search(data, trace, stop)):
+        place = frame[1] + b":" + frame[2]
+    return thrown[1], place
 
 
 def skew(newest: float, written: float, now: float) -> float:
@@ -180,7 +232,3 @@ def skew(newest: float, written: float, now: float) -> float:
         return steps * 1800.0
     return now - newest if newest > now + EARLY else 0.0
 
-
-def _message(text: bytes) -> str:
-    """What an entry says, without its context."""
-    return re.split(r' (?=[{\[]["\[{])', text.decode("utf-8", "replace"), maxsplit=1)[0]
