@@ -383,7 +383,7 @@ def test_the_reference_runs_unchanged_and_tells_every_option() -> None:
 
 
 def test_everything_that_the_reference_has_commented_out_is_right_too() -> None:
-    for name in ("smtp_password", "twilio_token"):
+    for name in ("smtp_password", "twilio_token", "mysql_password", "redis_password"):
         Path(name).write_text("x")
     Path("heartbeat_url").write_text("https://hc-ping.com/0b5f2f8c")
     text = re.sub(r"^#(\S)", r"\1", (ROOT / "agent.toml").read_text(), flags=re.MULTILINE)
