@@ -41,13 +41,15 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True):
     db: Annotated[int, msgspec.Meta(ge=0)] = 0
     user: str = ""
     password: Secret | None = None
-    prefix: str = ""
+    prefix: str | None = None
     app_name: str = ""
 
     def __post_init__(self) -> None:
         if self.socket and not self.socket.startswith("/"):
             raise ValueError('socket: must be a path such as "/run/redis/redis-server.sock"')
-        if self.prefix and self.app_name:
+        if self.prefix is None and not self.app_name:  # a wrong one would look like an empty queue for ever
+            raise ValueError('app_name is missing: write APP_NAME of the app\'s .env, or its REDIS_PREFIX as prefix')
+        if self.prefix is not None and self.app_name:
             raise ValueError("app_name: is not needed beside prefix: leave one of them out")
 
     @property
@@ -58,7 +60,7 @@ class Redis(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def prefixes(self) -> tuple[str, ...]:
         """How the keys may begin, Laravel 8 to 12 first."""
-        if not self.app_name:
+        if self.prefix is not None:
             return (self.prefix,)
         return f"{_slug(self.app_name, '_')}_database_", f"{_slug(self.app_name, '-')}-database-"
 

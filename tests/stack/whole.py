@@ -49,7 +49,7 @@ user = "{user}"
 [collectors.queue]
 queues = ["database:default", "redis:default"]
 database = {{ port = {mysql_port}, database = "koperasi", password = {{ file = "{password}" }} }}
-redis = {{ port = {redis_port} }}
+redis = {{ port = {redis_port}, app_name = "Koperasi" }}
 supervisor = "{supervisor}"
 
 [collectors.mysql]
