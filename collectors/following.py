@@ -22,7 +22,7 @@ from collectors.access import denied
 FIRST = 64 * 2**20  # bytes before the end at which the very first look begins
 LIMIT = 256 * 2**20  # bytes taken in one look at most; the rest waits for the next one
 CHUNK = 2**20  # bytes handed out at once; nothing longer is ever waited for, so memory stays flat
-MOST = 32  # files that are followed; more than that are the oldest, which nobody writes to
+MOST = 50  # files that are followed; more than that are the oldest, which nobody writes to
 LINE_QUIET, PART_QUIET = 2.0, 30.0  # seconds without a byte until a whole line, and a part of a line, is the last
 RETIRED = 2 * 3600.0  # seconds without a byte until a rotated file is let go: queue workers hold it open for an hour
 _EDGE = 256  # bytes at each end that make the fingerprint; so many are read again before each piece
@@ -85,52 +85,66 @@ def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float
     seen = Followed()
     folder = os.path.dirname(pattern) or "."
     present = _present(pattern, seen)
-    closed = set(place["closed"]) if place else set()
+    if place and place["pattern"] != pattern:
+        place = None  # other files than before
     files = [_File(**record) for record in place["files"]] if place else []
     kept = [file for file in files if _found(file, folder, present, seen)]
-    mine = {(file.device, file.inode) for file in kept}
-    newest = max(present, key=lambda path: present[path].st_mtime, default="")
-    for path, status in present.items():
-        if (status.st_dev, status.st_ino) not in mine:
-            name = os.path.basename(path)
-            fresh = _File(name, status.st_dev, status.st_ino, 0)
-            if place is None or name in closed:
-                fresh.at = max(0, status.st_size - int(first)) if path == newest else status.st_size
-                fresh.inside = int(fresh.at > 0)
-                seen.skipped += fresh.at
-            kept.append(fresh)
+    kept += _fresh(kept, present, place, first, seen)
     for file in sorted(kept, key=lambda file: (not file.rotated, file.name)):
         path = os.path.join(folder, file.name)
         try:
             with _opened(path) as (descriptor, status):
-                _drain(descriptor, status, file, take, seen, now, limit)
+                if (status.st_dev, status.st_ino) == (file.device, file.inode):  # else rotated this very moment
+                    _drain(descriptor, status, file, take, seen, now, limit)
         except OSError as error:
             seen.unreadable[path] = error
-            if file.size < 0:
-                kept.remove(file)
-        if file.rotated and file.at >= file.size and now - max(file.since, file.written) > RETIRED:
+        done = file.at >= file.size and now - max(file.since, file.written) > RETIRED if file.rotated else (
+            path not in present)
+        if file.size < 0 or done:
             kept.remove(file)
     seen.files = list(present)
-    seen.written = present[newest].st_mtime if newest else None
-    seen.place = {"files": [asdict(file) for file in kept],
+    seen.place = {"pattern": pattern, "files": [asdict(file) for file in kept],
                   "closed": sorted(os.path.basename(path) for path in seen.unreadable)}
     return seen
 
 
 def _present(pattern: str, seen: Followed) -> dict[str, os.stat_result]:
-    """The files that match, in the order of their names."""
+    """The files that match, those written last behind."""
     folder, name = os.path.split(pattern)
-    paths = [pattern]
+    paths, found = [pattern], {}
     try:
         if glob.has_magic(name):
             with os.scandir(folder or ".") as listing:
-                paths = sorted(entry.path for entry in listing if fnmatchcase(entry.name, name))
-        found = {path: os.stat(path) for path in paths if os.path.lexists(path)}
+                paths = [entry.path for entry in listing if fnmatchcase(entry.name, name)]
+        for path in paths:
+            with suppress(FileNotFoundError):  # a link that leads nowhere, or gone since we listed it
+                found[path] = os.stat(path)
         if not found:
             os.stat(folder or ".")
     except PermissionError as error:
         raise denied(error.filename) from None
-    return dict(sorted(found.items(), key=lambda item: item[1].st_mtime)[-MOST:])
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{folder} does not exist: name the folder where the log is written") from None
+    return dict(sorted(found.items(), key=lambda item: (item[1].st_mtime, item[0]))[-MOST:])
+
+
+def _fresh(kept: list[_File], present: dict[str, os.stat_result], place: dict[str, Any] | None, first: float,
+           seen: Followed) -> list[_File]:
+    """The files that were not there before: from their beginning. What nobody could read before is not news."""
+    mine = {(file.device, file.inode) for file in kept}
+    fresh: list[_File] = []
+    for path, status in reversed(present.items()):
+        name, identity = os.path.basename(path), (status.st_dev, status.st_ino)
+        if identity in mine:  # followed already, or another link to the same file
+            continue
+        file = _File(name, *identity, at=0)
+        if place is None or name in place["closed"]:
+            file.at = status.st_size if fresh else max(0, status.st_size - int(first))
+            file.inside = int(file.at > 0)
+            seen.skipped += file.at
+        mine.add(identity)
+        fresh.append(file)
+    return fresh
 
 
 @contextmanager
@@ -149,12 +163,12 @@ def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
 
 
 def _found(file: _File, folder: str, present: dict[str, os.stat_result], seen: Followed) -> bool:
-    """Whether the file is still there; where it goes by another name now, or only its copy is left, that is noted."""
+    """Whether the file is still there; where it goes by another name now, or only a copy is left, that is noted."""
     path = os.path.join(folder, file.name)
     status = present.get(path) or _status(path)
     if status and (status.st_dev, status.st_ino) == (file.device, file.inode):
         unchanged = (status.st_size, status.st_mtime) == (file.size, file.written)
-        if unchanged or _unreadable(path) or _marked(path, file):
+        if unchanged or not os.access(path, os.R_OK) or _marked(path, file):
             return True
     for name, device, inode in _siblings(folder, file):
         moved = (device, inode) == (file.device, file.inode)
@@ -169,13 +183,9 @@ def _found(file: _File, folder: str, present: dict[str, os.stat_result], seen: F
 
 
 def _status(path: str) -> os.stat_result | None:
-    with suppress(FileNotFoundError, NotADirectoryError):
+    with suppress(FileNotFoundError):
         return os.stat(path)
     return None
-
-
-def _unreadable(path: str) -> bool:
-    return not os.access(path, os.R_OK)
 
 
 def _siblings(folder: str, file: _File) -> list[tuple[str, int, int]]:
@@ -184,53 +194,57 @@ def _siblings(folder: str, file: _File) -> list[tuple[str, int, int]]:
     found = []
     with suppress(PermissionError), os.scandir(folder) as listing:
         for entry in listing:
-            if entry.name.startswith(stem) and entry.is_file():
-                status = entry.stat()
-                found.append((entry.name, status.st_dev, status.st_ino))
+            with suppress(OSError):
+                if entry.name.startswith(stem) and entry.is_file():
+                    status = entry.stat()
+                    found.append((entry.name, status.st_dev, status.st_ino))
     return sorted(found, key=lambda each: (each[1:] != (file.device, file.inode), each[0]))
 
 
 def _marked(path: str, file: _File) -> bool:
     """Whether what was taken of `file` is what stands at this path."""
     with suppress(OSError), _opened(path) as (descriptor, status):
-        return status.st_size >= file.at and _mark(descriptor, file.at) == file.mark
+        return status.st_size >= file.at and _print(*_edges(descriptor, file.at)) == file.mark
     return False
 
 
-def _mark(descriptor: int, at: int) -> str:
-    return _print(os.pread(descriptor, min(_EDGE, at), 0), os.pread(descriptor, min(_EDGE, at), max(0, at - _EDGE)))
+def _edges(descriptor: int, at: int) -> tuple[bytes, bytes]:
+    """The first bytes, and those before the place."""
+    return os.pread(descriptor, min(_EDGE, at), 0), os.pread(descriptor, min(_EDGE, at), max(0, at - _EDGE))
 
 
-def _print(head: bytes, tail: bytes) -> str:
-    return blake2b(head + tail, digest_size=8).hexdigest()
+def _print(head: bytes, before: bytes) -> str:
+    return blake2b(head + before, digest_size=8).hexdigest()
 
 
 def _drain(descriptor: int, status: os.stat_result, file: _File, take: Take, seen: Followed, now: float,
            limit: float) -> None:
     """Take what is new, then note where we are."""
+    seen.written = max(seen.written or 0.0, status.st_mtime)
     if (status.st_size, status.st_mtime) == (file.size, file.written) and file.at == file.size:
         return
-    file.since = file.since if status.st_size == file.size else now
-    quiet = now - min(file.since, status.st_mtime)
-    head = os.pread(descriptor, min(_EDGE, file.at), 0)
-    before = os.pread(descriptor, min(_EDGE, file.at), max(0, file.at - _EDGE))  # what the next piece must follow
-    while seen.taken < limit:
-        data = os.pread(descriptor, len(before) + CHUNK, file.at - len(before))
-        if not data.startswith(before):
-            break  # truncated since we opened it; the next look finds out where the rest is
-        last, data = len(data) < len(before) + CHUNK, data[len(before):]
-        whole = data.endswith(b"\n")
-        end = last and (quiet >= (LINE_QUIET if whole else PART_QUIET) or (whole and file.rotated))
-        taken, file.inside = take(data, file.inside, end) if data else (0, file.inside)
-        if not taken and not last:
-            taken, file.inside = take(data, file.inside, True)
-        file.at += taken
-        seen.taken += taken
-        before = (before + data[max(0, taken - _EDGE):taken])[-_EDGE:]
-        if len(head) < _EDGE:
-            head = (head + data[:taken])[:_EDGE]
-        if last:
-            break
-    file.size, file.written, file.mark = status.st_size, status.st_mtime, _print(head, before)
-    if seen.taken >= limit:
-        seen.behind += max(0, file.size - file.at)
+    head, before = _edges(descriptor, file.at)
+    if file.mark and _print(head, before) != file.mark:
+        return  # truncated this very moment; the next look finds out where the rest is
+    since = file.since if status.st_size == file.size else now
+    quiet = now - min(since, status.st_mtime)
+    try:
+        while seen.taken < limit:
+            data = os.pread(descriptor, len(before) + CHUNK, file.at - len(before))
+            if not data.startswith(before):
+                break  # truncated under our hands
+            last, data = len(data) < len(before) + CHUNK, data[len(before):]
+            whole = data.endswith(b"\n")
+            end = last and (quiet >= (LINE_QUIET if whole else PART_QUIET) or (whole and file.rotated))
+            taken, inside = take(data, file.inside, end) if data else (0, file.inside)
+            if not taken and not last:
+                taken, inside = take(data, file.inside, True)
+            file.at, file.inside = file.at + taken, inside
+            seen.taken += taken
+            head = head if len(head) == _EDGE else (head + data[:taken])[:_EDGE]
+            before = (before + data[max(0, taken - _EDGE):taken])[-_EDGE:]
+            if last:
+                break
+    finally:
+        file.size, file.written, file.since, file.mark = status.st_size, status.st_mtime, since, _print(head, before)
+        seen.behind += max(0, file.size - file.at) if seen.taken >= limit else 0

@@ -166,9 +166,8 @@ class Scan:
         found = data.find(_OBJECT, begin, stop)
         thrown = _THROWN.search(data, found, stop) if found >= 0 else None
         text = data[begin:min(stop, begin + _MESSAGE)]
-        known, raw = self._said, (text.translate(None, _DIGITS),)
-        if thrown:
-            known, raw = self._thrown, _what(data, thrown, stop)
+        raw = _what(data, thrown, stop) if thrown else (text.translate(None, _DIGITS),)
+        known = self._thrown if thrown else self._said
         problem = known.get(raw)
         if problem is None and raw not in known and len(known) < _WORDINGS:
             problem = known[raw] = self._first(raw, text)
