@@ -74,6 +74,7 @@ def from_rdap(body: bytes) -> Registration:
 
 def from_whois(text: str) -> Registration:
     """Raises ValueError where it names no end."""
+    text = text.replace("\r", "")
     found = _END.search(text)
     if found is None:
         raise ValueError("it names no expiration date")
