@@ -1,12 +1,15 @@
 """`jaga check`: each collector measured once in this process, judged with fresh memory; nothing is stored or sent."""
 
+import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
+from agent import glance
 from agent.board import Board, CollectorState
 from agent.clock import Clock
 from agent.config import Config
@@ -103,23 +106,69 @@ def as_plain(checks: Sequence[Checked]) -> list[dict[str, Any]]:
 
 
 def tell(checks: Sequence[Checked], config: Config, now: float) -> None:
-    """Print a table for each collector, and how it all ends."""
+    """Print what was read and found: for a pipe a line for each reading, for a terminal all of it in one look."""
     agent = config.agent
     who = Reader(config.rules, agent.language, agent.site, agent.name, ZoneInfo(agent.timezone), now)
     words, book = wording(agent.language), RuleBook(config.rules.values())
-    heads = {key: words.columns[key] for key in ("metric", "value", "verdict", "evidence")}
-    for each in checks:
-        state = each.state
-        seconds = figure("_seconds", state.duration, agent.language)
-        print(f"{state.name}: " + (fill(words.failed, {"error": line(state.error)}) if state.error else
-                                   fill(words.measured, {"seconds": seconds})))
-        for target, error in state.troubles:
-            print(f"  {line(target)}: " + fill(words.failed, {"error": line(error)}))
-        if each.readings:
-            show(heads, [_row(reading, each.findings, book, who, words) for reading in each.readings])
-        print()
+    if sys.stdout.isatty():
+        _at_a_glance(checks, book, who, words)
+    else:
+        _line_by_line(checks, book, who, words)
     count = sum(each.problems for each in checks)
     print(fill(words.some_bad, {"count": str(count)}) if count else words.all_good)
+
+
+def _line_by_line(checks: Sequence[Checked], book: RuleBook, who: Reader, words: Wording) -> None:
+    for each in checks:
+        state = each.state
+        seconds = figure("_seconds", state.duration, who.language)
+        print(f"{state.name}: " + (fill(words.failed, {"error": line(state.error)}) if state.error else
+                                   fill(words.measured, {"seconds": seconds})))
+        _troubles(each, words)
+        if each.readings:
+            show(_heads(words), [_row(reading, each.findings, book, who, words) for reading in each.readings])
+        print()
+
+
+def _at_a_glance(checks: Sequence[Checked], book: RuleBook, who: Reader, words: Wording) -> None:
+    """One table; below it, next to the prompt, what is wrong with it."""
+    def value(reading: Reading) -> str:
+        return figure(reading.metric, reading.value, who.language, zone=who.zone, now=who.now)
+
+    glance.draw([words.columns["collector"], words.columns["thing"], "", words.columns["readings"]],
+                [(each.state.name, glance.rows(each.readings, value, partial(_standing, each.findings, book)))
+                 for each in checks if each.readings])
+    for each in checks:
+        if each.state.error:
+            print(f"{each.state.name}: " + fill(words.failed, {"error": line(each.state.error)}))
+        elif each.state.troubles:
+            print(f"{each.state.name}:")
+        _troubles(each, words)
+    bad = [row for each in checks for reading in each.readings
+           if (row := _row(reading, each.findings, book, who, words))
+           and _standing(each.findings, book, reading) in (glance.WARNING, glance.CRITICAL)]
+    if bad:
+        show(_heads(words), bad)
+
+
+def _heads(words: Wording) -> dict[str, str]:
+    return {key: words.columns[key] for key in ("metric", "value", "verdict", "evidence")}
+
+
+def _troubles(each: Checked, words: Wording) -> None:
+    for target, error in each.state.troubles:
+        print(f"  {line(target)}: " + fill(words.failed, {"error": line(error)}))
+
+
+def _standing(findings: Sequence[Finding], book: RuleBook, reading: Reading) -> int:
+    """How one reading stands, as the table shows it."""
+    applying = {rule.name for rule in book.applying(reading)}
+    mine = [f for f in findings if f.rule in applying and f.labels == reading.labels]
+    if bad := [f for f in mine if f.state == "bad"]:
+        return glance.CRITICAL if any(f.severity == "critical" for f in bad) else glance.WARNING
+    if mine:
+        return glance.GOOD
+    return glance.NEEDS_HISTORY if applying else glance.NOT_JUDGED
 
 
 def _row(reading: Reading, findings: Sequence[Finding], book: RuleBook, who: Reader, words: Wording) -> dict[str, str]:
