@@ -1,6 +1,7 @@
 """One read-only connection to MySQL or MariaDB for the length of a run, and the server's refusals in plain words."""
 
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
@@ -90,7 +91,13 @@ class Session:
                 asked.execute(statement, values or None)
                 return asked.fetchall()
         except MySQLError as error:
-            raise _told(error, self._database) from error
+            account = self._account() if error.args and error.args[0] in _DENIED else ""
+            raise _told(error, self._database, account) from error
+
+    def _account(self) -> str:
+        """Who we are to the server: the account that a GRANT must name, and not the address that we come from."""
+        name, _, host = str(self.rows("SELECT CURRENT_USER()")[0][0]).rpartition("@")
+        return f"'{name}'@'{host}'"
 
 
 @contextmanager
@@ -103,14 +110,16 @@ def connect(
     The limits: `connect_seconds` to be let in, `statement_seconds` for a statement by the server's own watch (MySQL
     watches SELECT alone), `answer_seconds` without a byte from the server. Raises DatabaseError.
     """
-    import pymysql  # 4 MiB that only a configured database needs
+    import pymysql  # only a configured database needs it
 
+    connection: Any = pymysql.connect(
+        host=database.host, user=database.user, password=database.password.reveal() if database.password else "",
+        database=database.database or None, charset="utf8mb4", autocommit=True, read_timeout=answer_seconds,
+        write_timeout=answer_seconds, init_command="SET SESSION TRANSACTION READ ONLY", program_name="jaga",
+        defer_connect=True)
+    connection._secure = bool(database.socket)  # by a socket MySQL 8 takes any password; PyMySQL must know it is one
     try:
-        connection = pymysql.connect(
-            host=database.host, port=database.port, unix_socket=database.socket or None, user=database.user,
-            password=database.password.reveal() if database.password else "", database=database.database or None,
-            charset="utf8mb4", autocommit=True, connect_timeout=connect_seconds, read_timeout=answer_seconds,
-            write_timeout=answer_seconds, init_command="SET SESSION TRANSACTION READ ONLY", program_name="jaga")
+        connection.connect(_way(database, connect_seconds))
     except (pymysql.MySQLError, RuntimeError) as error:  # RuntimeError: the way of proving who we are is not built in
         raise _told(error, database) from error
     try:
@@ -124,7 +133,25 @@ def connect(
         connection.close()
 
 
-_NO_RIGHT = re.compile(r"(?P<what>[A-Z ,]+) command denied to user '(?P<user>[^']*)'@'(?P<host>[^']*)'"
+def _way(database: Database, seconds: float) -> socket.socket:
+    """A connected socket. PyMySQL's own would stay open where a unix socket refuses."""
+    try:
+        if not database.socket:
+            return socket.create_connection((database.host, database.port), seconds)
+        way = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            way.settimeout(seconds)
+            way.connect(database.socket)
+        except BaseException:
+            way.close()
+            raise
+        return way
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host that cannot be a name
+        raise DatabaseError(f"{database.place}: {_unreachable(error)}", 2002 if database.socket else 2003) from error
+
+
+_DENIED: Final = (1142, 1143)  # for a table, for a column
+_NO_RIGHT = re.compile(r"(?P<what>[A-Z ,]+) command denied to user '[^']*'@'[^']*'"
                        r"(?: for column '(?P<column>[^']*)' in| for) table [`'](?P<table>.*)[`']")
 
 # MySQL's number -> what mends it; {message} is the server's own sentence, which never holds a password.
@@ -151,14 +178,12 @@ _MENDS: Final[dict[int, str]] = {
 _FALLBACK: Final = "{message} ({code})"
 
 
-def _told(error: Exception, database: Database) -> DatabaseError:
+def _told(error: Exception, database: Database, account: str = "") -> DatabaseError:
     code, message = 0, str(error)
     if len(error.args) > 1 and isinstance(error.args[0], int):
         code, message = error.args[0], str(error.args[1])
-    if code in (2002, 2003):
-        mend = _unreachable(getattr(error, "original_exception", error))
-    elif code in (1142, 1143) and (denied := _NO_RIGHT.match(message)):
-        mend = _grant(denied, database)
+    if code in _DENIED and (denied := _NO_RIGHT.match(message)):
+        mend = _grant(denied, database, account)
     elif isinstance(error, RuntimeError):  # PyMySQL asks for a library that encrypts the password
         mend = "this account's password cannot be sent over TCP: use `socket`, or a mysql_native_password account"
     else:
@@ -179,12 +204,11 @@ def _unreachable(cause: BaseException) -> str:
     return f"cannot connect: {cause}"
 
 
-def _grant(denied: "re.Match[str]", database: Database) -> str:
+def _grant(denied: "re.Match[str]", database: Database, account: str) -> str:
     """The GRANT that is missing, ready to be pasted by an administrator; never one that would let the agent write."""
     if denied["what"] not in ("SELECT", "SHOW VIEW"):
         return _MENDS[1792]
     schema, _, table = denied["table"].replace("`", "").rpartition(".")
     column = f" ({denied['column']})" if denied["column"] else ""
     place = f"{schema or database.database or 'DATABASE'}.{table}"
-    return (f"a right is missing; as an administrator run: "
-            f"GRANT {denied['what']}{column} ON {place} TO '{denied['user']}'@'{denied['host']}'")
+    return f"a right is missing; as an administrator run: GRANT {denied['what']}{column} ON {place} TO {account}"
