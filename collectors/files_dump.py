@@ -13,7 +13,7 @@ _LINES = 60  # of the head: an app writes its comments before its first statemen
 _CARRY = 160  # bytes that two pieces share, so that no CREATE TABLE falls between them
 _TABLES = 5000
 _CREATE = b"\nCREATE TABLE "
-_NAME = re.compile(rb"(?:IF NOT EXISTS )?[`\"]?([^`\"\s(]{1,64})")
+_NAME = re.compile(rb"(?:IF NOT EXISTS )?[`\"]?([^`\"\s(';]{1,64})[`\"]?\s*\(")  # a row's text may speak of tables
 _SANDBOX = rb"/\*M!999999\\- enable the sandbox mode \*/"  # first line of newer mariadb-dump
 _PROGRAMS = re.compile(rb"(?:\S*[\\/])?(mysqldump|mariadb-dump|mysqlpump|pg_dump)(?:\.exe)?: ", re.IGNORECASE)
 _PAGE = re.compile(rb"<(?:!doctype|html|head|body|\?xml|br|b>)", re.IGNORECASE)
@@ -85,7 +85,7 @@ class Dump:
         self._find_tables(self._carry + b"\n" * _CARRY)
         unreadable = self._unreadable()
         kind = next((kind for line in self._first_lines() for kind in KINDS if kind.begins.match(line)), None)
-        last = self._tail.rstrip(b"\0\r\n\t ").rpartition(b"\n")[2].strip()
+        last = self._tail.rstrip(b"\0\r\n\t ").removesuffix(b"\n--").rpartition(b"\n")[2].strip()  # pg_dump draws lines
         tables = frozenset(self._tables)
         if self._ends_with:
             incomplete = "" if last == self._ends_with else self._cut(self._ends_with.decode())

@@ -14,6 +14,8 @@ from collectors.files_zip import Broken, Member, Source
 
 PIECE = 256 * 1024  # bytes read at once
 _STORED, _DEFLATED, _AES = 0, 8, 99
+_ENCRYPTED, _PATCHED, _STRONG, _UTF8, _MASKED = 1, 0x20, 0x40, 0x800, 0x2000  # flags
+_NEWEST = 63  # version of the format, times ten
 _SALTS = {1: 8, 2: 12, 3: 16}  # bytes by AES strength: 128, 192, 256 bits
 
 
@@ -67,6 +69,8 @@ def unpack(source: Source, member: Member, password: bytes | None) -> Generator[
     start = _content_at(source, member)
     if start + member.packed > source.size:
         raise Broken(f"{member.shown} should reach to byte {start + member.packed} of {source.size}")
+    if member.version > _NEWEST or member.flags & (_PATCHED | _STRONG | _MASKED):
+        raise Closed(f"{member.shown} is written in a way that Jaga does not know (version {member.version / 10})")
     if member.encrypted:
         yield from _decipher(source, member, start, password)
         return
@@ -94,7 +98,8 @@ def _content_at(source: Source, member: Member) -> int:
     flags, method = struct.unpack_from("<HH", header, 6)
     name_size, extra_size = struct.unpack_from("<HH", header, 26)
     name = source.read(member.offset + 30, name_size)
-    if (flags & 1, method, name) != (member.flags & 1, member.method, member.raw_name):
+    telling = _ENCRYPTED | _PATCHED | _STRONG | _UTF8
+    if (flags & telling, method, name) != (member.flags & telling, member.method, member.raw_name):
         raise Broken(f"{member.shown} at byte {member.offset} is another one than the list of members says")
     return member.offset + 30 + int(name_size) + int(extra_size)
 

@@ -44,6 +44,7 @@ class Member:
     at: int  # its number, from 1
     raw_name: bytes
     name: str
+    version: int  # of the format that it needs, times ten
     flags: int
     method: int
     crc: int
@@ -146,7 +147,7 @@ def _directory64(source: Source, end: int, small: tuple[int, int, int]) -> tuple
 
 
 def _member(number: int, entry: bytes, name_size: int, extra_size: int) -> Member:
-    flags, method, crc, packed, size = struct.unpack_from("<HH4xIII", entry, 8)
+    version, flags, method, crc, packed, size = struct.unpack_from("<HHH4xIII", entry, 6)
     offset = struct.unpack_from("<I", entry, 42)[0]
     raw = entry[46: 46 + name_size]
     aes = None
@@ -162,7 +163,7 @@ def _member(number: int, entry: bytes, name_size: int, extra_size: int) -> Membe
         elif kind == 0x9901 and len(field) >= 7:
             aes = struct.unpack_from("<H", field)[0], field[4]
     name = raw.decode("utf-8" if flags & 0x800 else "cp437", "replace")
-    return Member(number, raw, name, flags, method, crc, packed, size, offset, aes)
+    return Member(number, raw, name, version, flags, method, crc, packed, size, offset, aes)
 
 
 def _fields(extra: bytes, number: int) -> Iterator[tuple[int, bytes]]:
