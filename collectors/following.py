@@ -21,7 +21,8 @@ from collectors.access import denied
 
 FIRST = 64 * 2**20  # bytes before the end at which the very first look begins
 LIMIT = 256 * 2**20  # bytes taken in one look at most; the rest waits for the next one
-CHUNK = 2**20  # bytes handed out at once; nothing longer is ever waited for, so memory stays flat
+CHUNK = 2**18  # bytes handed out at once; so much fits into a processor's cache, and a MiB is a third slower
+LONGEST = 2**20  # bytes that are waited for until something ends; what is longer is cut, so memory stays flat
 MOST = 50  # files that are followed; more than that are the oldest, which nobody writes to
 LINE_QUIET, PART_QUIET = 2.0, 30.0  # seconds without a byte until a whole line, and a part of a line, is the last
 RETIRED = 2 * 3600.0  # seconds without a byte until a rotated file is let go: queue workers hold it open for an hour
@@ -229,22 +230,22 @@ def _drain(descriptor: int, status: os.stat_result, file: _File, take: Take, see
     since = file.since if status.st_size == file.size else now
     quiet = now - min(since, status.st_mtime)
     try:
+        size = CHUNK
         while seen.taken < limit:
-            data = os.pread(descriptor, len(before) + CHUNK, file.at - len(before))
+            data = os.pread(descriptor, len(before) + size, file.at - len(before))
             if not data.startswith(before):
                 break  # truncated under our hands
-            last, data = len(data) < len(before) + CHUNK, data[len(before):]
+            last, data = len(data) < len(before) + size, data[len(before):]
             whole = data.endswith(b"\n")
             end = last and (quiet >= (LINE_QUIET if whole else PART_QUIET) or (whole and file.rotated))
-            taken, inside = take(data, file.inside, end) if data else (0, file.inside)
-            if not taken and not last:
-                taken, inside = take(data, file.inside, True)
+            taken, inside = take(data, file.inside, end or size > LONGEST) if data else (0, file.inside)
             file.at, file.inside = file.at + taken, inside
             seen.taken += taken
             head = head if len(head) == _EDGE else (head + data[:taken])[:_EDGE]
             before = (before + data[max(0, taken - _EDGE):taken])[-_EDGE:]
             if last:
                 break
+            size = CHUNK if taken else 2 * size
     finally:
         file.size, file.written, file.since, file.mark = status.st_size, status.st_mtime, since, _print(head, before)
         seen.behind += max(0, file.size - file.at) if seen.taken >= limit else 0
