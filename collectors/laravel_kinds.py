@@ -4,6 +4,7 @@ A kind is new when it was never seen, or not for `forget`; what the very first l
 when it was not seen for `quiet`. After a bad deploy many kinds are new at once: few are named, the rest is one group.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -21,6 +22,9 @@ SHOWN, LISTED = 3, 10  # kinds in a note, and with readings of their own
 EXAMPLE, LONGEST = 160, 120  # characters of an example and of a kind's name
 DAY, HOUR = 86400.0, 3600.0  # seconds
 SEVERE = GROUPED[1:]
+# What a service that is gone makes the application say: who watches that service tells it, so it is no news here.
+_ELSEWHERE = re.compile(r"SQLSTATE\[HY000\] \[20(02|03|06|13)\]|server has gone away|Connection refused|went away|"
+                        r"No space left on device|Read-only file system", re.I)
 _PARTS = 60  # of the time that looks are remembered: what comes within one part is joined
 
 
@@ -86,7 +90,8 @@ class Kinds(msgspec.Struct):
             known = self.kinds.get(problem.key) or self._moved(problem, what)
             if known is None or first - known.last > forget:
                 known = Kind(first, last, 0, problem.level, what)
-                if self.at is not None and problem.level not in SEVERE:  # those are told by themselves, new or not
+                # severe ones are told by themselves, new or not
+                if self.at is not None and problem.level not in SEVERE and not _ELSEWHERE.search(problem.example):
                     known.fresh = now
                     new.append(known)
             known.last = max(known.last, last)
