@@ -122,8 +122,8 @@ class Walker:
                 return False
 
     def look(self, base: Base, until: float) -> list[Fact] | None:
-        """What is now: base, kept rows and new ones together. None where the base does not serve any more: the table
-        was emptied or restored, or so much was imported that reading it takes beyond `until`."""
+        """What is now: base, kept rows and new ones together. None where the base is of another table by now: it was
+        emptied or restored. Raises ValueError where so much is new that it takes beyond `until` (monotonic)."""
         newest = self._session.rows(self._of_table(_NEWEST))[0][0] or 0
         if newest < base.upto:
             return None
@@ -131,7 +131,7 @@ class Walker:
         sums = dict(base.sums)
         for keys in chain(self._kept(base), self._new(base.upto, newest)):
             if time.monotonic() >= until:
-                return None
+                raise ValueError("has so much new since the night that it takes too long: it is read again by night")
             rows += self._rows(keys, base.day)
             _add(sums, self._sums(keys, base.day))
         return [self._fact(told, base, rows, sums) for told in self.walk.readings]
