@@ -33,6 +33,7 @@ INTERNET = Metric("jaga_web_internet_up", "0 when neither a site nor any of `int
 LEFT = Metric("jaga_certificate_left_seconds", "Until the served certificate expires; below 0 it has.", ("site",))
 LEFT_RATIO = Metric("jaga_certificate_left_ratio",
                     "The same as a part of its life; one that lives longer than 90 days counts as 90.", ("site",))
+EXPIRED = Metric("jaga_certificate_expired", "Whether its time is over.", ("site",))
 TRUSTED = Metric("jaga_certificate_trusted", "Whether name and chain are right, its time left aside.", ("site",))
 DOMAIN_LEFT = Metric("jaga_domain_left_seconds", "Until the domain's registration ends.", ("domain",))
 DOMAIN_HELD = Metric("jaga_domain_held", "Whether the registry has stopped it or is about to delete it.", ("domain",))
@@ -211,7 +212,8 @@ def _certificate(site: Site, seen: Look, now: float) -> Iterator[Reading]:
     valid, fault = seen.certificate.valid, seen.certificate.fault
     left, life = valid.ends - now, min(valid.ends - valid.begins, _LONG_LIFE)
     note = f"{_day(valid.begins)} – {_day(valid.ends)}"
-    yield LEFT(left, site=site.label, note=note)
+    yield EXPIRED(left <= 0, site=site.label, note=note)
+    yield LEFT(left, site=site.label)
     yield LEFT_RATIO(max(0.0, min(1.0, left / life if life > 0 else 0.0)), site=site.label, note=note)
     yield TRUSTED(not fault, site=site.label, note=fault)
 
