@@ -13,6 +13,7 @@ _MARKS = {NOT_JUDGED: ("", ""), NEEDS_HISTORY: ("", ""), GOOD: ("✓", "green"),
           CRITICAL: ("✗", "bold red")}
 _BETWEEN = " · "
 _LEAST = 30  # columns for the readings, however narrow the terminal
+_MOST = 32  # columns for the thing's name: a server's version must not push all readings aside
 
 
 class Cell(NamedTuple):
@@ -72,10 +73,12 @@ def draw(heads: Sequence[str], groups: Sequence[tuple[str, Sequence[Row]]]) -> N
     console = Console(highlight=False)
     lines = [(name if not number else "", line(row.thing), row)
              for name, rows in groups for number, row in enumerate(rows)]
-    columns = zip(*((name, thing, "x") for name, thing, _ in lines), strict=True)
+    columns = zip(*((name, thing[:_MOST], "x") for name, thing, _ in lines), strict=True)
     # each with its padding and a divider; the table's two edges are columns as well
     taken = sum(max(map(len, [head, *column])) + 3 for head, column in zip(heads, columns, strict=False)) + 2
-    table = Table(*heads, box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for number, head in enumerate(heads):
+        table.add_column(head, max_width=_MOST if number == 1 else None, overflow="fold")
     for name, thing, row in lines:
         mark, style = _MARKS[row.verdict]
         table.add_row(Text(name, "bold"), Text(thing), Text(mark, style),
