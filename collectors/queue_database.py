@@ -1,6 +1,8 @@
 """Laravel's tables `jobs` and `failed_jobs`, read by index and within bounds, never a payload."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from collectors.mysql_connection import DatabaseError, Session
@@ -30,7 +32,8 @@ def look(session: Session, table: str, queue: str, *, first: str, retry_after: f
 
     Times are the app's unix seconds, compared with `now`. Costs LOOKED_AT rows by the index on `queue` at the most.
     """
-    [row] = session.rows(_LOOK.format(table=table), int(now - retry_after), int(first or -1), int(now), queue)
+    with _least("id, queue, attempts, reserved_at, available_at"):
+        [row] = session.rows(_LOOK.format(table=table), int(now - retry_after), int(first or -1), int(now), queue)
     rows, ready, delayed, reserved, stuck, oldest, head, stays = (None if cell is None else int(cell) for cell in row)
     return Seen(ready=ready or 0, delayed=delayed or 0, reserved=reserved or 0, stuck=stuck or 0,
                 oldest=None if oldest is None else float(oldest), head="" if head is None else str(head),
@@ -42,7 +45,8 @@ def count_failed(session: Session, table: str, memory: dict[str, Any], now: floa
 
     The first look begins at the newest one: what failed before is nobody's news. A table that begins anew does as well.
     """
-    [(newest,)] = session.rows(f"SELECT MAX(id) FROM {table}")  # noqa: S608 - the table is checked
+    with _least("id, payload"):
+        [(newest,)] = session.rows(f"SELECT MAX(id) FROM {table}")  # noqa: S608 - the table is checked
     newest, last = int(newest or 0), memory.get("last")
     memory.setdefault("total", 0)
     recent = [entry for entry in memory.get("recent", []) if now - RECENT < entry[0] <= now]
@@ -83,6 +87,16 @@ def _failed(session: Session, table: str, last: int) -> list[tuple[int, str]]:
         if error.code != 1143:  # SELECT is denied for this column
             raise
     return [(int(id), "") for id, _ in session.rows(ask.format(name="''"), last)]
+
+
+@contextmanager
+def _least(columns: str) -> Iterator[None]:
+    """Where a right is missing, the GRANT that is told gives these columns and no other."""
+    try:
+        yield
+    except DatabaseError as error:
+        says = re.sub(r"GRANT SELECT( \(\w+\))? ON", f"GRANT SELECT ({columns}) ON", str(error))
+        raise DatabaseError(says, error.code) from error
 
 
 def _class(name: str) -> str:
