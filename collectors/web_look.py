@@ -21,7 +21,7 @@ from collectors.web_site import (
 from collectors.web_tls import EXPIRED, NO_CHECK_TIME, Validity, strict, trusting, validity, why
 
 HOPS = 5  # redirects that are followed; browsers give up at 20, and no page of ours needs more than two
-ASIDE = 5.0  # seconds for each question beside the page: /.env, and why a certificate is refused
+ASIDE = 5.0  # seconds for the question beside the page: /.env
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def _try(site: Site, within: float, contexts: Contexts | None, now: float) -> Lo
             answer, refused = _page(url, deadline, contexts, address)
             addresses = addresses or answer.addresses
             if certificate is None and answer.der is not None:
-                certificate = _served(answer.der, refused, url, contexts, address, now)
+                certificate = _served(answer.der, refused, url, contexts, address, deadline, now)
             target = urljoin(url, answer.location)
             sent_on = site.follow and answer.status in REDIRECTS and bool(answer.location)
             if not sent_on or len(hops) > HOPS or target in hops or flaw(target):
@@ -130,14 +130,14 @@ def _page(url: str, deadline: Deadline, contexts: Contexts | None,
 
 
 def _served(der: bytes, refused: ssl.SSLCertVerificationError | None, url: str, contexts: Contexts | None,
-            address: str, now: float) -> Served:
+            address: str, deadline: Deadline, now: float) -> Served:
     """A certificate that has expired and is right otherwise has one fault, and its end tells that."""
     valid = validity(der)
     if refused is None or contexts is None:
         return Served(valid, "")
     if refused.verify_code == EXPIRED and valid.ends <= now:
         try:
-            handshake(url, Deadline(ASIDE), contexts.timeless, address)
+            handshake(url, deadline, contexts.timeless, address)
         except ssl.SSLCertVerificationError as other:
             return Served(valid, why(other))
         except Unreachable:  # it answered a moment ago; the next run asks again
