@@ -186,14 +186,14 @@ def _verified(name: str, each: FileSet, newest: File, memory: dict[str, Any],
     key = [*newest.key, wanted.mark]
     kept = memory.get("verdict", {})
     verdict: Verdict | None
-    if kept.get("key") == key:
+    if kept.get("key") == key and not wanted.password:  # a password may be another one after a restart
         verdict, ratio = msgspec.convert(kept["says"], Verdict), 1.0
     else:
         seconds = max(0.0, until - time.monotonic())
-        work = ask(f"read {name}", newest.path, partial(files_verify.verify, name, newest, wanted, seconds))
+        place = f"{name} {each.pattern}"
+        work = ask(f"read {name}", newest.path, partial(files_verify.verify, place, newest, wanted, seconds))
         verdict, ratio = work.answer(seconds + _ANSWER)
-        # a wrong password is no property of the file: after a restart, which may bring another one, it is asked anew
-        if verdict is not None and not (verdict.broken and wanted.password):
+        if verdict is not None:
             memory["verdict"] = {"key": key, "says": msgspec.to_builtins(verdict)}
     yield READ(ratio, set=name, note=newest.name)
     if verdict is not None:

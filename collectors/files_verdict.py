@@ -27,8 +27,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mark(self) -> str:
-        """Changes with what is wanted, without telling the password."""
-        return f"{self.dump}|{','.join(self.tables)}|{self.ends_with}|{self.password is not None}"
+        """Changes with what is wanted; tells nothing of the password."""
+        return f"{self.dump}|{','.join(self.tables)}|{self.ends_with}"
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
