@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from collectors.base import Run
+from collectors.base import Reading, Run
 from collectors.web import TIMEOUT, Web
 from collectors.web_site import Site
 from fake_registry import Registry, rdap
@@ -288,6 +289,29 @@ def test_a_dead_nginx_of_this_machine_is_one_message_and_elsewhere_it_is_none_of
             told.take("services", [ACTIVE(0, unit="nginx")], minute=minute)
         assert [subject.split(" ", 3)[3] for subject in told.subjects] == subjects
         house.nginx.start()
+
+
+@pytest.mark.parametrize(("plugin", "cause", "subject"), [
+    ("laravel", Reading("jaga_app_maintenance_seconds", 60.0), "Aplikasi dalam mode perawatan"),
+    ("mysql", Reading("jaga_mysql_up", 0.0), "Database"),
+    ("services", Reading("jaga_service_active", 0.0, (("unit", "php8.2-fpm"),)), "Layanan php8.2-fpm mati"),
+])
+def test_an_error_page_that_has_a_known_cause_here_is_not_told_besides(house: House, plugin: str, cause: Reading,
+                                                                       subject: str) -> None:
+    told = Told("web", plugin)
+    house.nginx.site = "return 503;"
+    house.nginx.reload()
+    for minute in (0, 1, 2, 3):
+        told.take(plugin, [cause], minute=minute)
+        told.look("web", house.web(), minute=minute)
+    assert "web_error" in told.open
+    assert len(told.subjects) == 1
+    assert subject in told.subjects[0]
+    told.take(plugin, [replace(cause, value=1.0 - min(cause.value, 1.0))], minute=4)
+    for minute in (5, 8):  # the cause is gone and the page is not mended: now it is told
+        told.look("web", house.web(), minute=minute)
+        told.at(minute + 2)
+    assert f"Situs {NAME} menjawab dengan galat" in told.subjects[-1]
 
 
 @pytest.mark.needs_debian("php-fpm8.2:php8.2-fpm")
