@@ -10,6 +10,7 @@ import xmlrpc.client
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from xml.parsers.expat import ExpatError
 
 ANSWER_SECONDS: Final = 5.0
 # Process states: supervisor.states.ProcessStates, 4.2
@@ -73,7 +74,7 @@ class Program:
 def processes(path: str) -> list[Process]:
     """All processes of the Supervisor at this socket.
 
-    Raises Unreachable where none answers, PermissionError where the agent may not ask, TimeoutError, OSError.
+    Raises Unreachable where none answers, PermissionError where the agent may not ask, TimeoutError, RuntimeError.
     """
     try:
         with xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(path)) as proxy:
@@ -81,6 +82,7 @@ def processes(path: str) -> list[Process]:
             if state["statecode"] != _SERVES:
                 raise Unreachable(f"{path}: Supervisor is {state['statename']}")
             answer: Any = proxy.supervisor.getAllProcessInfo()
+            return [_process(info) for info in answer]
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise Unreachable(f"{path}: {error.strerror}: Supervisor does not run") from None
     except PermissionError:
@@ -93,8 +95,9 @@ def processes(path: str) -> list[Process]:
     except xmlrpc.client.Fault as error:
         if error.faultCode == _SHUTDOWN:
             raise Unreachable(f"{path}: Supervisor is shutting down") from None
-        raise
-    return [_process(info) for info in answer]
+        raise RuntimeError(f"{path}: {error.faultString} (fault {error.faultCode})") from None
+    except (http.client.HTTPException, ExpatError, xmlrpc.client.ResponseError, LookupError, TypeError) as error:
+        raise RuntimeError(f"{path}: what answers there does not speak as Supervisor does") from error
 
 
 def programs(found: Iterable[Process], wanted: Sequence[str]) -> list[Program]:
@@ -157,6 +160,9 @@ class _Transport(xmlrpc.client.Transport):
     def __init__(self, path: str) -> None:
         super().__init__()
         self._path = path
+        self._connection: tuple[Any, Any] = (None, None)
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _Connection(self._path)
+        connection: http.client.HTTPConnection = self._connection[1] or _Connection(self._path)
+        self._connection = host, connection  # where the base class looks for it, and closes it in the end
+        return connection
