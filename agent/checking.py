@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from agent import glance
+from agent import glance, verdicts
 from agent.board import Board, CollectorState
 from agent.clock import Clock
 from agent.config import Config
@@ -119,6 +119,7 @@ def tell(checks: Sequence[Checked], config: Config, now: float) -> None:
 
 
 def _line_by_line(checks: Sequence[Checked], book: RuleBook, who: Reader, words: Wording) -> None:
+    heads = {key: words.columns[key] for key in ("metric", "value", "verdict", "evidence")}
     for each in checks:
         state = each.state
         seconds = figure("_seconds", state.duration, who.language)
@@ -126,7 +127,7 @@ def _line_by_line(checks: Sequence[Checked], book: RuleBook, who: Reader, words:
                                    fill(words.measured, {"seconds": seconds})))
         _troubles(each, words)
         if each.readings:
-            show(_heads(words), [_row(reading, each.findings, book, who, words) for reading in each.readings])
+            show(heads, [_row(reading, each.findings, book, who, words) for reading in each.readings])
         print()
 
 
@@ -144,15 +145,8 @@ def _at_a_glance(checks: Sequence[Checked], book: RuleBook, who: Reader, words: 
         elif each.state.troubles:
             print(f"{each.state.name}:")
         _troubles(each, words)
-    bad = [row for each in checks for reading in each.readings
-           if (row := _row(reading, each.findings, book, who, words))
-           and _standing(each.findings, book, reading) in (glance.WARNING, glance.CRITICAL)]
-    if bad:
-        show(_heads(words), bad)
-
-
-def _heads(words: Wording) -> dict[str, str]:
-    return {key: words.columns[key] for key in ("metric", "value", "verdict", "evidence")}
+    found = verdicts.problems((finding for each in checks for finding in each.findings), who.rules, who)
+    verdicts.draw(found, words.severities, words.because)
 
 
 def _troubles(each: Checked, words: Wording) -> None:
@@ -176,7 +170,7 @@ def _row(reading: Reading, findings: Sequence[Finding], book: RuleBook, who: Rea
     mine = sorted((f for f in findings if f.rule in applying and f.labels == reading.labels),
                   key=lambda f: -RANK[f.severity])
     bad = [f for f in mine if f.state == "bad"]
-    labels = ", ".join(f"{name}={value}" for name, value in reading.labels)
+    labels = ", ".join(f"{name}={value}" for name, value in reading.labels if value)
     return {
         "metric": reading.metric + (f" ({labels})" if labels else ""),
         "value": figure(reading.metric, reading.value, who.language, zone=who.zone, now=who.now),

@@ -92,6 +92,7 @@ class Wording(msgspec.Struct, frozen=True, kw_only=True):
     all_good: str
     some_bad: str
     needs_history: str
+    because: str  # followed by the rule that explains a problem
     duty_until: str
     duty_always: str
     duty_whys: dict[str, str]  # by Turn.why
@@ -199,6 +200,7 @@ ID = Wording(
     all_good="Semua baik.",
     some_bad="{count} masalah ditemukan.",
     needs_history="perlu riwayat",
+    because="akibat dari",
     duty_until="Yang berjaga: {who}, sampai {until}.",
     duty_always="Yang berjaga: {who}. Tidak ada pergantian.",
     duty_whys={"alone": "tetap", "rotation": "giliran", "override": "pengganti"},
@@ -308,6 +310,7 @@ EN = Wording(
     all_good="All good.",
     some_bad="Problems found: {count}.",
     needs_history="needs history",
+    because="because of",
     duty_until="On call: {who}, until {until}.",
     duty_always="On call: {who}. Nobody takes over.",
     duty_whys={"alone": "always", "rotation": "turn", "override": "override"},

@@ -1,16 +1,21 @@
 """The real stack of the tests: each part comes up, truly works, dies and comes back."""
 
+import json
 import os
 import re
 import signal
 import socket
 import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stack import certificates, koperasi, laravel, nginx, redis_server, supervisor
+from stack import certificates, koperasi, laravel, nginx, redis_server, supervisor, whole
 from stack import mariadb as mariadb_part
 from stack.certificates import Authority, self_signed
 from stack.laravel import Laravel
@@ -19,6 +24,7 @@ from stack.nginx import Nginx
 from stack.program import until
 from stack.redis_server import Redis
 from stack.supervisor import Supervisor
+from stack.whole import Stack
 
 WORKERS = """
 [program:sleeper]
@@ -166,3 +172,55 @@ def test_the_application_is_a_real_one(tmp_path: Path, mariadb: MariaDB) -> None
                                            "koperasi-worker-redis:koperasi-worker-redis_00"]
         assert app.log.read_text().count("Struk WhatsApp terkirim") == 40
     mariadb.sql("DROP DATABASE koperasi_app")
+
+
+WATCHED = ["web", "laravel", "queue", "mysql", "sql", "files"]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with Stack(tmp_path_factory.mktemp("stack")) as running:
+        (running.folder / "agent.toml").write_text(running.configuration(), "utf-8")
+        yield running
+
+
+def check(stack: Stack, *names: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """`jaga check --json`: its exit code, and what each collector came to."""
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "check", "--json", "--config", str(stack.folder / "agent.toml"), *names],
+        capture_output=True, text=True, timeout=60, check=False, cwd=Path(__file__).parents[1])
+    assert done.returncode in (0, 1), done.stderr
+    return done.returncode, {each["collector"]: each for each in json.loads(done.stdout)}
+
+
+def failures(found: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {name: why for name, each in found.items() if (why := [each["error"], each["troubles"]]) != ["", {}]}
+
+
+def bad(found: dict[str, dict[str, Any]]) -> set[str]:
+    return {finding["rule"] for each in found.values() for finding in each["findings"] if finding["state"] == "bad"}
+
+
+@pytest.mark.needs_debian(*whole.NEEDS)
+def test_a_healthy_stack_is_read_by_every_collector_with_the_rights_that_the_manual_asks_for(stack: Stack) -> None:
+    exit_code, found = check(stack, *WATCHED)
+    assert (exit_code, failures(found), bad(found), [*found]) == (0, {}, set(), WATCHED)
+    # what the machine itself is doing at this moment is nobody's promise
+    exit_code, found = check(stack)
+    assert (failures(found), sorted(found)) == ({}, sorted(["resources", "disk", *WATCHED]))
+    assert all(each["readings"] for each in found.values())
+
+
+@pytest.mark.needs_debian(*whole.NEEDS)
+def test_one_broken_piece_is_a_problem_and_its_mend_is_none(stack: Stack) -> None:
+    stack.mariadb.kill()
+    try:
+        exit_code, found = check(stack, *WATCHED)
+        assert exit_code == 1
+        assert {"mysql_down", "queue_database_down"} <= bad(found)
+        assert not failures(found).keys() & {"web", "laravel", "files", "mysql"}
+    finally:
+        stack.mariadb.start()
+        stack.supervisor.ctl("start", "all")  # a worker that found no database may have given up
+    # laravel.log goes on telling of it for as long as its errors are new
+    until(lambda: check(stack, *(set(WATCHED) - {"laravel"}))[0] == 0, "all is well again")
