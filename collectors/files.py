@@ -144,10 +144,10 @@ def _set(name: str, each: FileSet, listing: Listing, free: float | None, memory:
     yield SIZE(newest.size, set=name, note=newest.name)
     if free is not None and newest.size:
         yield ROOM(free / newest.size, set=name, note=f"{_size(free)} free, {newest.name} has {_size(newest.size)}")
-    yield from _compared(name, past, memory)
     verdict: Verdict | None = Verdict()  # of a file whose content nobody can judge, nothing bad is known
     if files_verdict.can_judge(newest.name):
         verdict = yield from _verified(name, each, newest, memory, until)
+    yield from _compared(name, past, memory)  # behind the content, which may explain it
     if past:
         yield from _in_time(name, each, files, newest, verdict is not None and not verdict.faulty, memory, now)
     if verdict is not None:

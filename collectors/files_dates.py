@@ -50,7 +50,7 @@ def shown(at: float, zone: ZoneInfo) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """`due`: "01:00" each day or "Sun 01:00" each week, in `zone`; `grace`: seconds that it may take after that."""
+    """`due`: "01:00" each day or "Sun 01:00" each week, in `zone`; `grace`: seconds that it may take longer."""
 
     due: str
     grace: float

@@ -15,7 +15,8 @@ class FileSet(msgspec.Struct, frozen=True, kw_only=True):
     """One set of files: `[collectors.files.sets.NAME]`, where NAME is what people read in messages.
 
     pattern: where they lie, such as "/var/www/koperasi/storage/app/Koperasi/*.zip" (* ? [ ] in any part of it).
-    due, grace: when the job starts ("01:00", or "Sun 01:00") and how long after it the file must be there.
+    due: when the job starts: "01:00" each day, or "Sun 01:00" each week; told when no file is there an hour later.
+    grace: how much later, for one that takes long.
     max_age: instead of or besides it, how old the newest may be.
     timezone: of `due` and of the dates in names (names in UTC are recognised).
     dump: which members of a zip must be database dumps; "" for an archive that holds none.
@@ -27,7 +28,7 @@ class FileSet(msgspec.Struct, frozen=True, kw_only=True):
 
     pattern: str
     due: str = ""
-    grace: Seconds = 3600.0
+    grace: Seconds = 0.0
     max_age: Seconds | None = None
     timezone: str = "Asia/Jakarta"
     dump: str = "db-dumps/*.sql*"

@@ -82,10 +82,10 @@ def unpack(source: Source, member: Member, password: bytes | None) -> Generator[
     for read, content in pieces:
         crc, size = zlib.crc32(content, crc), size + len(content)
         if size > member.size:
-            raise Broken(f"{member.shown} holds more than the {member.size} bytes that it claims")
+            raise Broken(f"{member.shown} is damaged: it unpacks to more than its {member.size} bytes")
         yield read, content
     if size != member.size:
-        raise Broken(f"{member.shown} holds {size} of {member.size} bytes")
+        raise Broken(f"{member.shown} is damaged: it unpacks to {size} of its {member.size} bytes")
     if crc != member.crc:
         raise Broken(_damaged(member, start, "CRC"))
 
