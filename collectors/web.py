@@ -1,6 +1,7 @@
 """Websites as a visitor meets them: reachable, right, how fast; their certificates and domains; and our own way out."""
 
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -12,9 +13,10 @@ from collectors import web_nginx
 from collectors.base import Metric, Reading, Run
 from collectors.quantities import Seconds
 from collectors.web_domain import RDAP, WHOIS, Remembered, look_up, registered
-from collectors.web_http import Deadline, Unreachable, reaches
+from collectors.web_http import Unreachable, reaches
 from collectors.web_look import Contexts, Look, Tries, look
 from collectors.web_site import Site, flaw, shown
+from collectors.web_wire import Deadline
 
 EVERY = 60.0
 TIMEOUT = 50.0
@@ -39,6 +41,8 @@ DOMAIN_LEFT = Metric("jaga_domain_left_seconds", "Until the domain's registratio
 DOMAIN_HELD = Metric("jaga_domain_held", "Whether the registry has stopped it or is about to delete it.", ("domain",))
 DOMAIN_AGE = Metric("jaga_domain_data_age_seconds", "Since the registry last told when it ends.", ("domain",))
 
+_PLACE = re.compile(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", re.ASCII)
+_DOMAIN = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)+")
 _LONG_LIFE = 90 * 86400.0  # seconds: what lives longer is renewed no earlier, or it would warn for months
 _PATIENCE = 35.0  # seconds that all tries of a site may take; the rest of TIMEOUT is for what is asked besides
 _ENV_KEPT = 86400.0  # seconds for which the last answer about /.env says something
@@ -79,6 +83,15 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
         labels = [site.label for site in self._sites()]
         if twice := next((label for label in labels if labels.count(label) > 1), ""):
             raise ValueError(f'urls has two sites called "{twice}": give one of them a name')
+        for place in self.internet:
+            if not _PLACE.fullmatch(place):
+                raise ValueError('internet must name hosts with their ports: write ["dns.google:443"]')
+        for name in self.domains or ():
+            if not _DOMAIN.fullmatch(name):
+                raise ValueError('domains must be names as they are registered: write ["kopkarskf.com"]')
+        for end, server in self.rdap.items():
+            if server and (flaw(server) or not server.startswith(("https://", "http://127."))):
+                raise ValueError(f'rdap must name an address with https:// for "{end}": "https://rdap.org/"')
         if not 1 <= self.tries <= 10:
             raise ValueError("tries must be from 1 to 10")
         if self.answer_within <= 0:
@@ -131,7 +144,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
         elif self.internet and (outside or run.memory.get("cut_off")):
             with ThreadPoolExecutor(len(self.internet), "web") as pool:
                 refusals = list(pool.map(lambda place: reaches(place, Deadline(_ASIDE)), self.internet))
-            said = "; ".join(refusals) if all(refusals) else ""
+            said = "; ".join(refusals)[:300] if all(refusals) else ""
         else:
             said = None
         run.memory["cut_off"] = said or ""
@@ -169,7 +182,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     def _look_up(self, name: str, known: Remembered, contexts: Contexts) -> None:
         known.asked()
         try:
-            known.learnt(look_up(name, RDAP | self.rdap, WHOIS | self.whois, Deadline(_REGISTRY), contexts.strict))
+            known.learnt(look_up(name, RDAP | self.rdap, WHOIS | self.whois, Deadline(_REGISTRY),
+                                 lambda: contexts.strict))
         except Unreachable as error:
             known.failed(str(error))
 

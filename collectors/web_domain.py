@@ -6,14 +6,15 @@ import re
 import socket
 import ssl
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
 
-from collectors.web_http import Deadline, Unreachable, connect, get
+from collectors.web_http import Unreachable, get
 from collectors.web_site import REDIRECTS
+from collectors.web_wire import Deadline, connect
 
 RDAP = {  # by top-level domain, as IANA's bootstrap file (RFC 9224) names them; "*": a service that knows the rest
     "com": "https://rdap.verisign.com/com/v1/",
@@ -82,7 +83,7 @@ def from_whois(text: str) -> Registration:
 
 
 def look_up(domain: str, rdap: Mapping[str, str], whois: Mapping[str, str], deadline: Deadline,
-            context: ssl.SSLContext | None) -> Registration:
+            context: Callable[[], ssl.SSLContext]) -> Registration:
     """Ask RDAP, else WHOIS. Raises Unreachable with what both said."""
     end = domain.rpartition(".")[2]
     said = []
@@ -142,11 +143,11 @@ class Remembered:
         self._memory["why"] = why[:200]
 
 
-def _by_rdap(domain: str, server: str, deadline: Deadline, context: ssl.SSLContext | None) -> Registration:
+def _by_rdap(domain: str, server: str, deadline: Deadline, context: Callable[[], ssl.SSLContext]) -> Registration:
     url = urljoin(server, f"domain/{domain}")
     for _ in range(4):  # rdap.org sends on to the registry
         try:
-            answer = get(url, deadline, context=context if url.startswith("https:") else None,
+            answer = get(url, deadline, context=context() if url.startswith("https:") else None,
                          accept="application/rdap+json, application/json")
         except ssl.SSLCertVerificationError as error:
             raise ValueError(f"{url}: {error.verify_message}") from error
@@ -164,7 +165,7 @@ def _by_rdap(domain: str, server: str, deadline: Deadline, context: ssl.SSLConte
         raise ValueError(f"{url}: {'no JSON' if isinstance(error, json.JSONDecodeError) else error}") from error
 
 
-def _by_whois(domain: str, server: str, deadline: Deadline, _: ssl.SSLContext | None) -> Registration:
+def _by_whois(domain: str, server: str, deadline: Deadline, _: object) -> Registration:
     text = _whois(server, domain, deadline)
     if server == WHOIS["*"] and (refer := _REFER.search(text)):
         server = refer[1]

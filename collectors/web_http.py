@@ -4,11 +4,8 @@ httpx has a time-out for each wait and none for the whole, does not time the loo
 that it refuses. So the socket is ours, and http.client of the standard library reads the answer from it.
 """
 
-import errno
 import http.client
 import io
-import ipaddress
-import os
 import socket
 import ssl
 import time
@@ -16,11 +13,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from collectors.deadline import ask
+from collectors.web_wire import Deadline, connect, first_of, peer, resolve
 
 LARGEST = 512 * 1024  # bytes of a page that are read: what is looked for stands in its beginning
 PORTS = {"http": 80, "https": 443}
@@ -51,20 +48,6 @@ class Answer:
         return sum(self.phases.values())
 
 
-class Deadline:
-    """A moment until which an answer is waited for, however many questions it takes."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds, self._at = seconds, time.monotonic() + seconds
-
-    def left(self) -> float:
-        """Seconds until then. Raises TimeoutError."""
-        seconds = self._at - time.monotonic()
-        if seconds <= 0:
-            raise TimeoutError
-        return seconds
-
-
 def get(url: str, deadline: Deadline, *, context: ssl.SSLContext | None = None, address: str = "",
         accept: str = "text/html,*/*") -> Answer:
     """Ask once; no redirect is followed. `address` is asked instead of what the name stands for.
@@ -73,15 +56,15 @@ def get(url: str, deadline: Deadline, *, context: ssl.SSLContext | None = None, 
     """
     asked = _Asked(url, deadline)
     with asked.phase("dns", asked.host):
-        places = _resolve(address or asked.host, asked.port, asked.left)
+        places = resolve(address or asked.host, asked.port, asked.left)
     asked.addresses = tuple(dict.fromkeys(str(place[0]) for _, place in places))
     with asked.phase("connect", f"{' '.join(asked.addresses[:3])} port {asked.port}"):
-        wire: socket.socket = _connect(places, asked.left)
+        wire: socket.socket = first_of(places, asked.left)
     with wire:
         if context is None:
             return asked.exchange(wire, None, accept)
         wire.settimeout(asked.left())
-        with asked.phase("tls", f"{_peer(wire)}: TLS"):
+        with asked.phase("tls", f"{peer(wire)}: TLS"):
             secure = context.wrap_socket(wire, server_hostname=asked.host)
         with secure:
             return asked.exchange(secure, secure.getpeercert(binary_form=True), accept)
@@ -91,10 +74,10 @@ def handshake(url: str, deadline: Deadline, context: ssl.SSLContext, address: st
     """Only as far as TLS. Raises as `get` does."""
     asked = _Asked(url, deadline)
     with asked.phase("connect", asked.host):
-        wire = _connect(_resolve(address or asked.host, asked.port, asked.left), asked.left)
+        wire = first_of(resolve(address or asked.host, asked.port, asked.left), asked.left)
     with wire:
         wire.settimeout(asked.left())
-        with asked.phase("tls", f"{_peer(wire)}: TLS"):
+        with asked.phase("tls", f"{peer(wire)}: TLS"):
             context.wrap_socket(wire, server_hostname=asked.host).close()
 
 
@@ -106,26 +89,6 @@ def reaches(place: str, deadline: Deadline) -> str:
     except Unreachable as error:
         return str(error)
     return ""
-
-
-def connect(place: str, deadline: Deadline) -> socket.socket:
-    """A connection to "HOST:PORT". Raises OSError."""
-    parts = urlsplit(f"//{place}")
-    return _connect(_resolve(parts.hostname or "", parts.port or 0, deadline.left), deadline.left)
-
-
-def ours(address: str) -> bool:
-    """Whether that address is this machine's own: only then may a socket be bound to it."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((address, 0))
-        return True
-    return False
-
-
-def public(address: str) -> bool:
-    """Whether the way there leads through the internet."""
-    return ipaddress.ip_address(address.partition("%")[0]).is_global
 
 
 @cache
@@ -167,13 +130,13 @@ class _Asked:
         question = (f"GET {self._target} HTTP/1.1\r\nHost: {self._named}\r\nUser-Agent: {agent_string()}\r\n"
                     f"Accept: {accept}\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n")
         source = _Source(wire, self.left)
-        peer = _peer(wire)
-        with self.phase("first_byte", peer):
+        there = peer(wire)
+        with self.phase("first_byte", there):
             wire.settimeout(self.left())
             wire.sendall(question.encode("ascii"))
             answer: Any = http.client.HTTPResponse(source, method="GET")  # type: ignore[arg-type]  # as a socket, it
             answer.begin()                                                # needs only `makefile`
-        with self.phase("body", peer):
+        with self.phase("body", there):
             body = answer.read(LARGEST)
             if answer.length and len(body) < LARGEST:
                 raise http.client.IncompleteRead(body, answer.length)
@@ -198,39 +161,6 @@ class _Source(io.RawIOBase):
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(self)
-
-
-def _resolve(host: str, port: int, left: Callable[[], float]) -> list[tuple[int, tuple[Any, ...]]]:
-    """Family and socket address of each address. The resolver has no time-out of its own."""
-    find = partial(socket.getaddrinfo, host, None, type=socket.SOCK_STREAM)
-    found = ask("resolve", host, find).answer(left())
-    return [(family, (place[0], port, *place[2:])) for family, _, _, _, place in found]
-
-
-def _connect(places: list[tuple[int, tuple[Any, ...]]], left: Callable[[], float]) -> socket.socket:
-    """The first of them that takes us; each has its share of the time. Raises the last one's refusal."""
-    refused: OSError = OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
-    for number, (family, place) in enumerate(places):
-        wire = None
-        try:
-            wire = socket.socket(family, socket.SOCK_STREAM)
-            wire.settimeout(left() / (len(places) - number))
-            wire.connect(place)
-        except OSError as error:
-            if wire is not None:
-                wire.close()
-            refused = error
-        else:
-            return wire
-    raise refused
-
-
-def _peer(wire: socket.socket) -> str:
-    try:
-        address, port, *_ = wire.getpeername()
-    except OSError:  # gone already
-        return "server"
-    return f"{address} port {port}"
 
 
 def _words(error: Exception) -> str:

@@ -4,9 +4,10 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from urllib.parse import urljoin, urlsplit
 
-from collectors.web_http import Answer, Deadline, Unreachable, get, handshake, ours, public
+from collectors.web_http import Answer, Unreachable, get, handshake
 from collectors.web_site import (
     REDIRECTS,
     Site,
@@ -19,6 +20,7 @@ from collectors.web_site import (
     status_fault,
 )
 from collectors.web_tls import EXPIRED, NO_CHECK_TIME, Validity, strict, trusting, validity, why
+from collectors.web_wire import Deadline, ours, public
 
 HOPS = 5  # redirects that are followed; browsers give up at 20, and no page of ours needs more than two
 ASIDE = 5.0  # seconds for the question beside the page: /.env
@@ -70,14 +72,25 @@ class Look:
 
 
 class Contexts:
-    """What TLS connections are made with, made once for a run."""
+    """What TLS connections of one run are made with; made when the first one needs it."""
 
     def __init__(self, ca_file: str) -> None:
-        self.strict, self.timeless = strict(ca_file), strict(ca_file, NO_CHECK_TIME)
-        self.trusting = trusting()
+        self._ca_file = ca_file
+
+    @cached_property
+    def strict(self) -> ssl.SSLContext:
+        return strict(self._ca_file)
+
+    @cached_property
+    def timeless(self) -> ssl.SSLContext:
+        return strict(self._ca_file, NO_CHECK_TIME)
+
+    @cached_property
+    def trusting(self) -> ssl.SSLContext:
+        return trusting()
 
 
-def look(site: Site, tries: Tries, contexts: Contexts | None, ask_env: bool, now: float,
+def look(site: Site, tries: Tries, contexts: Contexts, ask_env: bool, now: float,
          pause: Callable[[float], None] = time.sleep) -> Look:
     """Try until it is good or the tries are used up. `now`: unix seconds."""
     seen = _try(site, tries.within, contexts, now)
@@ -89,7 +102,7 @@ def look(site: Site, tries: Tries, contexts: Contexts | None, ask_env: bool, now
     return replace(seen, leaks=_leaks(site, contexts)) if ask_env and not seen.unreachable else seen
 
 
-def _try(site: Site, within: float, contexts: Contexts | None, now: float) -> Look:
+def _try(site: Site, within: float, contexts: Contexts, now: float) -> Look:
     deadline = Deadline(within)
     certificate, url, address, hops = None, site.url, site.address, [site.url]
     addresses: tuple[str, ...] = ()
@@ -118,10 +131,10 @@ def _try(site: Site, within: float, contexts: Contexts | None, now: float) -> Lo
     return replace(seen, status="", content=content_fault(site, answer) if has_content(answer) else None)
 
 
-def _page(url: str, deadline: Deadline, contexts: Contexts | None,
+def _page(url: str, deadline: Deadline, contexts: Contexts,
           address: str) -> tuple[Answer, ssl.SSLCertVerificationError | None]:
     """The page, and why its certificate is not trusted: a page is looked at in any case."""
-    if contexts is None or not url.startswith("https:"):
+    if not url.startswith("https:"):
         return get(url, deadline, address=address), None
     try:
         return get(url, deadline, context=contexts.strict, address=address), None
@@ -129,11 +142,11 @@ def _page(url: str, deadline: Deadline, contexts: Contexts | None,
         return get(url, deadline, context=contexts.trusting, address=address), error
 
 
-def _served(der: bytes, refused: ssl.SSLCertVerificationError | None, url: str, contexts: Contexts | None,
+def _served(der: bytes, refused: ssl.SSLCertVerificationError | None, url: str, contexts: Contexts,
             address: str, deadline: Deadline, now: float) -> Served:
     """A certificate that has expired and is right otherwise has one fault, and its end tells that."""
     valid = validity(der)
-    if refused is None or contexts is None:
+    if refused is None:
         return Served(valid, "")
     if refused.verify_code == EXPIRED and valid.ends <= now:
         try:
@@ -146,8 +159,8 @@ def _served(der: bytes, refused: ssl.SSLCertVerificationError | None, url: str, 
     return Served(valid, why(refused))
 
 
-def _leaks(site: Site, contexts: Contexts | None) -> bool | None:
-    context = contexts.trusting if contexts and site.url.startswith("https:") else None
+def _leaks(site: Site, contexts: Contexts) -> bool | None:
+    context = contexts.trusting if site.url.startswith("https:") else None
     try:
         return leaks_settings(get(urljoin(site.url, "/.env"), Deadline(ASIDE), context=context, address=site.address,
                                   accept="*/*"))

@@ -59,7 +59,11 @@ def strict(ca_file: str, flags: int = 0) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     if ca_file:
-        context.load_verify_locations(cafile=ca_file)
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # its own text names no file; ssl.SSLError is one as well
+            why = "holds no certificate in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+            raise OSError(f"ca_file {ca_file}: {why}") from error
     return context
 
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collectors.web_domain import Registration, Remembered, from_rdap, from_whois, look_up, registered
-from collectors.web_http import Deadline, Unreachable
+from collectors.web_http import Unreachable
+from collectors.web_tls import trusting
+from collectors.web_wire import Deadline
 from fake_registry import Registry, rdap
 
 DAY = 86400.0
@@ -93,7 +95,7 @@ def test_garbage_from_a_registry_is_never_more_than_a_value_error(body: bytes, t
 
 
 def ask(registry: Registry, domain: str = "kopkar.co.id") -> Registration:
-    return look_up(domain, {"id": registry.rdap, "*": ""}, {"id": registry.whois, "*": ""}, Deadline(5.0), None)
+    return look_up(domain, {"id": registry.rdap, "*": ""}, {"id": registry.whois, "*": ""}, Deadline(5.0), trusting)
 
 
 def test_whois_is_asked_only_where_rdap_does_not_tell() -> None:

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors.web_http import LARGEST, Answer, Deadline, Unreachable, _Asked, get, ours, public, reaches
+from collectors.web_http import LARGEST, Answer, Unreachable, _Asked, get, reaches
+from collectors.web_wire import Deadline, ours, public
 from house import free_port
 
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nKoperasi"

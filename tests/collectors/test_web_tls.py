@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from collectors.web_look import Contexts, Look, Tries, look
 from collectors.web_site import Site
-from collectors.web_tls import validity
+from collectors.web_tls import strict, validity
 from stack.certificates import Authority, Certificate, self_signed
 from stack.nginx import Nginx
 
@@ -74,6 +74,15 @@ def test_what_speaks_no_tls_is_unreachable(tmp_path: Path) -> None:
         server.tls_port = server.port
         authority = Authority(tmp_path / "ca").file
         assert seen(server, authority).unreachable == f"127.0.0.1 port {server.port}: TLS: wrong version number"
+
+
+def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for content, why in ((None, "No such file or directory"), ("x", "holds no certificate in PEM")):
+        file = tmp_path / "own.pem"
+        if content:
+            file.write_text(content)
+        with pytest.raises(OSError, match=f"^ca_file {file}: {why}$"):
+            strict(str(file))
 
 
 # As much of a certificate as is read: the beginning of one of ours, up to the end of its validity.
