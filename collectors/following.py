@@ -4,6 +4,9 @@ Nothing is kept open between looks. A *place* says how far each file was taken: 
 into `run.memory`, so that it commits together with what was counted. A file is known by device and inode, and by a
 fingerprint of its first bytes and of those before the place: inodes are used again, and a file that was truncated may
 have grown past its old end.
+
+Not found are bytes of a file that was compressed or moved to another folder before we looked (`Lost` says so), and those
+of a file that copytruncate emptied before the first look at its first bytes: its copy is like any other.
 """
 
 import glob
@@ -15,6 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import blake2b
+from math import inf
 from typing import Any
 
 from collectors.access import denied
@@ -27,6 +31,7 @@ MOST = 50  # files that are followed; more than that are the oldest, which nobod
 LINE_QUIET, PART_QUIET = 2.0, 30.0  # seconds without a byte until a whole line, and a part of a line, is the last
 RETIRED = 2 * 3600.0  # seconds without a byte until a rotated file is let go: queue workers hold it open for an hour
 _EDGE = 256  # bytes at each end that make the fingerprint; so many are read again before each piece
+_ROTATED = re.compile(r"[.-]\d{1,10}(?:[.-]\d{1,10})*$")  # logrotate: laravel.log.1, laravel.log-20261122
 
 # take(data, inside, end) -> (taken, inside). `inside`: 0 where data begins anew, 1 in the middle of something (as where
 # the first look jumps in), else what the reader gave back before. `end`: nothing more is coming for now, take all. It
@@ -89,9 +94,13 @@ def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float
     if place and place["pattern"] != pattern:
         place = None  # other files than before
     files = [_File(**record) for record in place["files"]] if place else []
+    current = [file for file in files if not file.rotated]
     kept = [file for file in files if _found(file, folder, present, seen)]
+    for file in current:
+        if file.rotated or file not in kept:
+            kept += _between(file, folder, kept, present)
     kept += _fresh(kept, present, place, first, seen)
-    for file in sorted(kept, key=lambda file: (not file.rotated, file.name)):
+    for file in sorted(kept, key=lambda file: (not file.rotated, file.written or inf)):
         path = os.path.join(folder, file.name)
         try:
             with _opened(path) as (descriptor, status):
@@ -145,7 +154,7 @@ def _fresh(kept: list[_File], present: dict[str, os.stat_result], place: dict[st
             seen.skipped += file.at
         mine.add(identity)
         fresh.append(file)
-    return fresh
+    return sorted(fresh, key=lambda file: file.name)
 
 
 @contextmanager
@@ -171,10 +180,10 @@ def _found(file: _File, folder: str, present: dict[str, os.stat_result], seen: F
         unchanged = (status.st_size, status.st_mtime) == (file.size, file.written)
         if unchanged or not os.access(path, os.R_OK) or _marked(path, file):
             return True
-    for name, device, inode in _siblings(folder, file):
-        moved = (device, inode) == (file.device, file.inode)
+    for name, other in _siblings(folder, file):
+        moved = (other.st_dev, other.st_ino) == (file.device, file.inode)
         if (moved or file.at) and _marked(os.path.join(folder, name), file):
-            file.name, file.device, file.inode = name, device, inode
+            file.name, file.device, file.inode = name, other.st_dev, other.st_ino
             file.rotated = os.path.join(folder, name) not in present
             return True
     known = max(0, file.size - file.at)
@@ -189,7 +198,7 @@ def _status(path: str) -> os.stat_result | None:
     return None
 
 
-def _siblings(folder: str, file: _File) -> list[tuple[str, int, int]]:
+def _siblings(folder: str, file: _File) -> list[tuple[str, os.stat_result]]:
     """Where its bytes may be now, its own inode first: laravel.log → laravel.log.1, laravel.log-20261122."""
     stem = re.split(r"[.-]", file.name, maxsplit=1)[0]
     found = []
@@ -197,9 +206,20 @@ def _siblings(folder: str, file: _File) -> list[tuple[str, int, int]]:
         for entry in listing:
             with suppress(OSError):
                 if entry.name.startswith(stem) and entry.is_file():
-                    status = entry.stat()
-                    found.append((entry.name, status.st_dev, status.st_ino))
-    return sorted(found, key=lambda each: (each[1:] != (file.device, file.inode), each[0]))
+                    found.append((entry.name, entry.stat()))
+    return sorted(found, key=lambda each: ((each[1].st_dev, each[1].st_ino) != (file.device, file.inode), each[0]))
+
+
+def _between(file: _File, folder: str, kept: list[_File], present: dict[str, os.stat_result]) -> list[_File]:
+    """What was rotated away after `file` and never seen: twice between two looks, or while nobody looked for days."""
+    stem = _ROTATED.sub("", file.name)
+    mine = {(other.device, other.inode) for other in kept} | {(each.st_dev, each.st_ino) for each in present.values()}
+    siblings = _siblings(folder, file)
+    since = next((each.st_mtime for name, each in siblings if name == file.name and file.rotated), file.written)
+    later = [(name, each) for name, each in siblings if each.st_mtime >= since and _ROTATED.sub("", name) == stem != name
+             and (each.st_dev, each.st_ino) not in mine]
+    later.sort(key=lambda each: each[1].st_mtime)
+    return [_File(name, each.st_dev, each.st_ino, 0, rotated=True) for name, each in later[-MOST:]]
 
 
 def _marked(path: str, file: _File) -> bool:
