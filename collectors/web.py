@@ -47,6 +47,7 @@ _LONG_LIFE = 90 * 86400.0  # seconds: what lives longer is renewed no earlier, o
 _PATIENCE = 35.0  # seconds that all tries of a site may take; the rest of TIMEOUT is for what is asked besides
 _ENV_KEPT = 86400.0  # seconds for which the last answer about /.env says something
 _ASIDE = 4.0  # seconds for the probe of the way out
+_PROVED = 86400.0  # seconds after which it is looked at again whether those who are asked for it answer at all
 _REGISTRY = 15.0  # seconds for a question to a registry, WHOIS included
 
 
@@ -56,7 +57,7 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     urls: addresses, or tables such as { url = "https://kopkarskf.com/", text = "Koperasi" }; `Site` tells all keys.
     tries, pause, answer_within: a try takes at most answer_within in all, and the next begins after the pause.
     internet: who is asked when no site answers, so that "our internet is down" is not told as "the site is down".
-    Sites on this machine or in its own network are judged in any case.
+    Sites on this machine or in its own network are judged in any case. Once a day it is seen whether those answer.
     env_every: how often /.env is asked for; each time while it is handed out.
     domains: whose end is asked for; those of `urls` where it is not given, none where it is [].
     ca_file: certificate authorities of your own, besides the system's.
@@ -139,16 +140,24 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     def _cut_off(self, run: Run, looks: list[Look]) -> str | None:
         """Why we believe that our own way out is down; "" for up, None where nothing tells."""
         outside = [seen for seen in looks if not seen.local]
-        if any(not seen.unreachable for seen in outside):
-            said: str | None = ""
-        elif self.internet and (outside or run.memory.get("cut_off")):
-            with ThreadPoolExecutor(len(self.internet), "web") as pool:
-                refusals = list(pool.map(lambda place: reaches(place, Deadline(_ASIDE)), self.internet))
-            said = "; ".join(refusals)[:300] if all(refusals) else ""
-        else:
-            said = None
-        run.memory["cut_off"] = said or ""
+        online = any(not seen.unreachable for seen in outside)
+        known = run.memory.setdefault("internet", {"at": None, "useless": "", "cut_off": ""})
+        if online and self.internet and (known["at"] is None or not 0 <= run.now - known["at"] < _PROVED):
+            known |= {"at": run.now, "useless": self._refusals()}
+        if known["useless"]:  # a firewall, perhaps: their silence would hide that a site is down
+            with run.target("internet"):
+                raise OSError(f"sites answer and none of `internet` does, so name others: {known['useless']}")
+        said = "" if online else None
+        if not online and self.internet and not known["useless"] and (outside or known["cut_off"]):
+            said = self._refusals()
+        known["cut_off"] = said or ""
         return said
+
+    def _refusals(self) -> str:
+        """What each of `internet` said; "" where one of them answers."""
+        with ThreadPoolExecutor(len(self.internet), "web") as pool:
+            refusals = list(pool.map(lambda place: reaches(place, Deadline(_ASIDE)), self.internet))
+        return "; ".join(refusals)[:300] if all(refusals) else ""
 
     def _asks_env(self, run: Run, site: Site) -> bool:
         known = run.memory.get("env", {}).get(site.label)

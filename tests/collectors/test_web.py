@@ -15,6 +15,7 @@ import pytest
 
 from collectors.base import Reading, Run
 from collectors.web import TIMEOUT, Web
+from collectors.web_look import Look
 from collectors.web_site import Site
 from fake_registry import Registry, rdap
 from golden import Told, same
@@ -231,6 +232,25 @@ def test_without_internet_sites_outside_are_unknown_and_our_own_are_judged(house
         way_out = (f"127.0.0.1:{free_port()}", f"127.0.0.1:{door.getsockname()[1]}")
         found = measured(Web(urls=(outside,), **QUICK | {"internet": way_out}))
     assert found == {"jaga_web_internet_up{}": 1, "jaga_web_reachable{elsewhere,luar}": 0}
+
+
+def test_those_who_never_answer_prove_nothing_and_are_told_instead(house: House) -> None:
+    up, down = Look(addresses=("8.8.8.8",)), Look(addresses=("8.8.8.8",), unreachable="no answer")
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))  # closed until it listens
+        web = Web(urls=("https://a.id/",), internet=(f"127.0.0.1:{door.getsockname()[1]}",))
+        refused = f"127.0.0.1:{door.getsockname()[1]}: Connection refused"
+        memory: dict[str, Any] = {}
+        hours = []
+        for hour, seen in ((0, down), (1, up), (2, down), (20, down), (26, up), (27, down), (28, up)):
+            if hour == 26:
+                door.listen()
+            run = Run(hour * 3600.0, memory)
+            said = web._cut_off(run, [seen])
+            hours.append((hour, said, [str(trouble) for trouble in run.targets.values()]))
+    useless = [f"sites answer and none of `internet` does, so name others: {refused}"]
+    assert hours == [(0, refused, []), (1, "", useless), (2, None, useless), (20, None, useless), (26, "", []),
+                     (27, "", []), (28, "", [])]
 
 
 def test_who_serves_a_site_is_told_by_its_address_and_changes_only_while_it_is_good(
