@@ -136,9 +136,10 @@ def _at_a_glance(checks: Sequence[Checked], book: RuleBook, who: Reader, words: 
     def value(reading: Reading) -> str:
         return figure(reading.metric, reading.value, who.language, zone=who.zone, now=who.now)
 
-    glance.draw([words.columns["collector"], words.columns["thing"], "", words.columns["readings"]],
-                [(each.state.name, glance.rows(each.readings, value, partial(_standing, each.findings, book)))
-                 for each in checks if each.readings])
+    groups = [(each.state.name, glance.rows(each.readings, value, partial(_standing, each.findings, book)))
+              for each in checks if each.readings]
+    if groups:
+        glance.draw([words.columns["collector"], words.columns["thing"], "", words.columns["readings"]], groups)
     for each in checks:
         if each.state.error:
             print(f"{each.state.name}: " + fill(words.failed, {"error": line(each.state.error)}))
@@ -146,7 +147,8 @@ def _at_a_glance(checks: Sequence[Checked], book: RuleBook, who: Reader, words: 
             print(f"{each.state.name}:")
         _troubles(each, words)
     found = verdicts.problems((finding for each in checks for finding in each.findings), who.rules, who)
-    verdicts.draw(found, words.severities, words.because)
+    if found:
+        verdicts.draw(found, words.severities, words.because)
 
 
 def _troubles(each: Checked, words: Wording) -> None:

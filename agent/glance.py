@@ -12,7 +12,7 @@ NEEDS_HISTORY, GOOD, WARNING, CRITICAL = 1, 2, 3, 4
 _MARKS = {NOT_JUDGED: ("", ""), NEEDS_HISTORY: ("", ""), GOOD: ("✓", "green"), WARNING: ("✗", "bold yellow"),
           CRITICAL: ("✗", "bold red")}
 _BETWEEN = " · "
-_LEAST = 30  # columns for the readings, however narrow the terminal
+_LEAST = 20  # columns for the readings, however narrow the terminal
 _MOST = 32  # columns for the thing's name: a server's version must not push all readings aside
 
 
