@@ -40,7 +40,7 @@ class Slow(NamedTuple):
 
 
 # Where an entry begins, and the banner that the server writes when it opens the file.
-_BEGIN: Final = re.compile(rb"^(?:(?:# Time: [^\n]*\n)?# User@Host: |[^\n]*, Version: [^\n]* started with:\r?\n)", re.M)
+_BEGIN: Final = re.compile(rb"^(?:(?:# Time: [^\n]*\n)?# User@Host: |\S+, Version: [^\n]* started with:\r?\n)", re.M)
 # The head is read from its first byte on, in its order: nothing that stands in the statement can pass for it.
 _ENTRY: Final = re.compile(
     rb"(?:# Time: [^\n]*\n)?# User@Host: [^\n]*\n(?:# Thread_id: [^\n]*\n)?"
@@ -60,14 +60,15 @@ class SlowLog:
         self._found = found
 
     def take(self, data: bytes, inside: int, end: bool) -> tuple[int, int]:
-        """As `collectors.following.Take`: an entry of which the end is missing waits for it, until `end`."""
+        """As `collectors.following.Take`: an entry of which the end is missing waits for it, until there is nothing
+        but that entry and `end`."""
         begins = [match.start() for match in _BEGIN.finditer(data)]
         if not begins:  # the rest of something that was rotated or truncated away
             return len(data) if end else data.rfind(b"\n") + 1, inside
         for start, stop in _entries(data, begins):
-            if stop is None and not end:
+            if stop is None and not (end and start == 0):
                 return start, 0
-            entry = _read(data[start:stop])
+            entry = _read(data[start:stop])  # of a cut one whatever is there
             if entry is not None:
                 self._found(entry)
         return len(data), int(not data.endswith(b"\n"))
@@ -80,7 +81,7 @@ def _entries(data: bytes, begins: Sequence[int]) -> Iterator[tuple[int, int | No
     while here < len(begins):
         last = here if trusting else _outside(data, begins[here], bounds, here)
         trusting = trusting or last is None
-        whole = last is not None and (last < len(begins) - 1 or data.endswith(b";\n"))
+        whole = last is not None and (last < len(begins) - 1 or _ended(data, begins[here]))
         yield begins[here], bounds[last] if whole and last is not None else None
         here = (here if last is None else last) + 1
 
@@ -95,6 +96,12 @@ def _outside(data: bytes, start: int, bounds: Sequence[int], here: int) -> int |
         while here < len(bounds) - 1 and bounds[here] < token.end():
             here += 1
     return here
+
+
+def _ended(data: bytes, start: int) -> bool:
+    """Whether the last entry has a statement, and the server wrote the end of it."""
+    head = _ENTRY.match(data, start)
+    return data.endswith(b";\n") and (head is None or head.end() < len(data))
 
 
 def _read(entry: bytes) -> Slow | None:

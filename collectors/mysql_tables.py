@@ -26,7 +26,7 @@ _FILES_MARIADB: Final = "SELECT name, file_size FROM information_schema.innodb_s
 _FILES_MYSQL: Final = "SELECT name, file_size FROM information_schema.innodb_tablespaces WHERE name LIKE '%/%'"
 _INSIDE: Final = ("SELECT data_length + index_length, data_free, table_rows, table_comment FROM"
                   " information_schema.tables WHERE table_schema = %s AND table_name = %s")
-_CODED: Final = re.compile(r"@([0-9a-f]{4})")  # how MySQL writes other characters than [0-9a-zA-Z_$] in file names
+_CODED: Final = re.compile(r"@(00[0-9a-f]{2})")  # how MySQL writes "-" and the like in names of files; letters: @0p
 # its schemas, tables that an ALTER is about to rename, what full-text indexes keep beside a table
 _SERVERS_OWN: Final = re.compile(r"(?:mysql|sys)\.|[^.]*\.(?:$|FTS_0)", re.I)
 _BROKEN: Final = re.compile(r"crash|corrupt|repair|Incorrect file format|Can't find file|Can't open|doesn't exist in")
@@ -65,7 +65,7 @@ def look(session: Session, memory: dict[str, Any]) -> Seen:
     return Seen(sum(sizes.values()), {table: sizes[table] for table in biggest[:_REMEMBERED]},
                 tuple(sorted(filter(None, inside), key=lambda table: -table.free)),
                 tuple(name for name, engine in engines.items() if engine in ("MyISAM", "Aria"))[:_LOOKED_AT],
-                tuple(sorted({table.partition(".")[0] for table in sizes.keys() - engines.keys()})))
+                tuple(sorted({table.partition(".")[0] for table in sizes.keys() - engines.keys() if "@" not in table})))
 
 
 def crashed(session: Session, tables: list[str]) -> dict[str, str]:
