@@ -5,8 +5,8 @@ into `run.memory`, so that it commits together with what was counted. A file is 
 fingerprint of its first bytes and of those before the place: inodes are used again, and a file that was truncated may
 have grown past its old end.
 
-Not found are bytes of a file that was compressed or moved to another folder before we looked (`Lost` says so), and those
-of a file that copytruncate emptied before the first look at its first bytes: its copy is like any other.
+Not found are bytes of a file that was compressed or moved to another folder before we looked (`Lost` says so), and
+those of a file that was emptied before the first look at its first bytes: its copy is like any other.
 """
 
 import glob
@@ -216,8 +216,8 @@ def _between(file: _File, folder: str, kept: list[_File], present: dict[str, os.
     mine = {(other.device, other.inode) for other in kept} | {(each.st_dev, each.st_ino) for each in present.values()}
     siblings = _siblings(folder, file)
     since = next((each.st_mtime for name, each in siblings if name == file.name and file.rotated), file.written)
-    later = [(name, each) for name, each in siblings if each.st_mtime >= since and _ROTATED.sub("", name) == stem != name
-             and (each.st_dev, each.st_ino) not in mine]
+    later = [(name, each) for name, each in siblings if each.st_mtime >= since
+             and _ROTATED.sub("", name) == stem != name and (each.st_dev, each.st_ino) not in mine]
     later.sort(key=lambda each: each[1].st_mtime)
     return [_File(name, each.st_dev, each.st_ino, 0, rotated=True) for name, each in later[-MOST:]]
 
