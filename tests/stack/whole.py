@@ -158,7 +158,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="jaga-stack-"))
     began = time.monotonic()
     try:
-        with Stack(folder) as stack:
+        with contextlib.suppress(KeyboardInterrupt), Stack(folder) as stack:
             configuration = folder / "agent.toml"
             configuration.write_text(stack.configuration(), "utf-8")
             print(TOLD.format(
@@ -166,8 +166,7 @@ def main() -> None:
                 mariadb=stack.mariadb.socket, redis=stack.redis.port, supervisor=stack.supervisor.configuration,
                 configuration=configuration, pids=", ".join(
                     f"{name} {program.pid}" for name, program in stack.programs.items())), flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
+            signal.pause()
     finally:
         shutil.rmtree(folder)
 
