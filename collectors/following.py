@@ -24,7 +24,7 @@ from typing import Any
 from collectors.access import denied
 
 FIRST = 64 * 2**20  # bytes before the end at which the very first look begins
-LIMIT = 256 * 2**20  # bytes taken in one look at most; the rest waits for the next one
+LIMIT = 128 * 2**20  # bytes taken in one look at most; the rest waits for the next one
 CHUNK = 2**18  # bytes handed out at once; so much fits into a processor's cache, and a MiB is a third slower
 LONGEST = 2**20  # bytes that are waited for until something ends; what is longer is cut, so memory stays flat
 MOST = 50  # files that are followed; more than that are the oldest, which nobody writes to
