@@ -113,7 +113,8 @@ class _Found:
             unreadable=self.unreadable[0] if self.unreadable else "" if all_seen else None,
             incomplete=self.incomplete[0] if self.incomplete else "" if self.ended == self.dumps > 0 else None,
             tables=len(self.tables) if counted else None,
-            missing=tuple(table for table in wanted.tables if table not in self.tables) if counted else (),
+            missing=tuple(table for table in wanted.tables if table not in self.tables)
+            if counted and not self.incomplete else (),
             encrypted=self.sealed == self.dumps if self.dumps else None,
             hidden=self.hidden[0] if self.hidden else "", unknown="; ".join(self.unknown[:2]))
 
