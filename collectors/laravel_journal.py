@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from collectors.base import Metric, Reading, Run
-from collectors.following import Take, follow
+from collectors.following import PART_QUIET, Take, follow
 from collectors.laravel_kinds import DAY, Kinds, Look, label, recall, tally
 from collectors.laravel_log import LEVELS, Problem, Scan, Seen, skew
 
@@ -30,6 +30,8 @@ LOST = Metric("jaga_app_log_lost_total", "Rotated log files that vanished before
               "counter")
 SKEW = Metric("jaga_app_log_skew_seconds", "By how much the log's times are off: app_timezone is not its zone.")
 
+_AT_ONCE = 2 * PART_QUIET  # seconds
+_FARTHEST = 26 * 3600.0  # seconds between the two farthest zones; a stamp that is off by more is made up
 _ZONES = ("UTC", "Asia/Jakarta", "Asia/Makassar", "Asia/Jayapura")
 
 
@@ -61,12 +63,15 @@ class Journal:
         if set(self.patterns) - places.keys():  # never looked at before: what stands there is known, and no news
             kinds.at = None
         spans = self._spans(kinds, places, run.now)
-        taken, troubles = self._take(places, spans, run.now)
+        # at first, the last entry is not waited for: it was there before us
+        taken, troubles = self._take(places, spans, run.now, run.now + (_AT_ONCE if kinds.at is None else 0.0))
         problems = [self._meant(each.seen[-1]) for each in taken]
         kinds.learn([problem for some in problems for problem in some], run.now, self.forget)
         self._count(kinds, taken, spans, run.now)
-        if kinds.at is not None or not troubles:  # until a log could be read, nothing is known, so nothing is new
+        if kinds.at is not None or not troubles:  # until the log could be read, nothing is known, so nothing is new
             kinds.at = run.now
+        if not troubles and not any(each.there for each in taken) and not self._rotated():
+            troubles.append(f"{self.root}: tidak ada / there is no {', '.join(self.patterns)}")
         ended = [] if troubles else kinds.settle(run.now, self.quiet)
         totals = memory.get("totals", {})
         of_the_day = [each.seen[2 if len(spans) > 2 else 0] for each in taken]
@@ -99,27 +104,30 @@ class Journal:
                      for pattern, place in places.items() for name in place["closed"])
         return (None,) if steady and not opened else (self.window, self.quiet, DAY, self.forget)
 
-    def _take(self, places: dict[str, Any], spans: Sequence[float | None], now: float) -> tuple[
+    def _take(self, places: dict[str, Any], spans: Sequence[float | None], now: float, at: float) -> tuple[
             list[_Taken], list[str]]:
-        """What one look brings of each log, and what stood in the way; `places` moves on."""
+        """What one look brings of each log, and what stood in the way; `places` moves on. What had been silent for a
+        while by `at` is complete."""
         taken: list[_Taken] = []
         troubles: list[str] = []
+        closed: list[tuple[float, str]] = []
+        open_ones = 0
         for pattern in self.patterns:
             scans = [Scan(self.zone, None if span is None else now - span) for span in spans]
             try:
-                got = follow(os.path.join(self.root, pattern), places.get(pattern), _all(scans), now=now)
+                got = follow(os.path.join(self.root, pattern), places.get(pattern), _all(scans), now=at)
             except OSError as error:
                 troubles.append(str(error))
                 continue
             places[pattern] = got.place
-            newest = got.files[-1] if got.files else ""
-            troubles += [str(error) for path, error in got.unreadable.items()
-                         if path == newest or now - written(path) < DAY]
+            closed += [(written(path), str(error)) for path, error in got.unreadable.items()]
+            open_ones += len(got.files) - len(got.unreadable)
             taken.append(_Taken([scan.seen for scan in scans], got.written if got.taken else None,
                                 [each.name for each in got.lost], bool(got.files)))
-        if not troubles and not any(each.there for each in taken) and not self._rotated():
-            troubles.append(f"{self.root}: tidak ada / there is no {', '.join(self.patterns)}")
-        return taken, troubles[:3]
+        # an old file that nobody writes to may stay closed, as long as there is another
+        closed.sort(reverse=True)
+        troubles += [words for at, words in closed if now - at < DAY] or [words for _, words in closed[:not open_ones]]
+        return taken, troubles[:2]
 
     def _rotated(self) -> bool:
         """Whether there are only rotated files: nothing was logged since, which is as good as it gets."""
@@ -187,7 +195,8 @@ def _skewed(taken: Sequence[_Taken], now: float) -> float | None:
     """By how much the newest entry's time is off, of the log that was written last; None where nothing was written."""
     written = [(each.written, each.seen[-1].newest) for each in taken if each.written is not None]
     at, newest = max(written, default=(None, None), key=lambda pair: pair[0] or 0.0)
-    return None if at is None or newest is None else skew(newest, at, now)
+    off = None if at is None or newest is None else skew(newest, at, now)
+    return off if off is None or abs(off) <= _FARTHEST else None
 
 
 def _foreign(taken: Sequence[_Taken], before: str) -> str:

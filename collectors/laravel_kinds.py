@@ -6,7 +6,7 @@ when it was not seen for `quiet`. After a bad deploy many kinds are new at once:
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -80,14 +80,15 @@ class Kinds(msgspec.Struct):
         made: dict[str, Any] = msgspec.to_builtins(self)
         return made
 
-    def learn(self, problems: Iterable[Problem], now: float, forget: float) -> None:
+    def learn(self, problems: Sequence[Problem], now: float, forget: float) -> None:
         """Take in what a look found, and see what of it is new."""
+        present = {problem.key for problem in problems}
         open_ones = [kind for kind in self.kinds.values() if kind.fresh]
         new: list[Kind] = []
         for problem in problems:
             first, last = self._within(problem.first, now), self._within(problem.last, now)
             what = _hash(problem)
-            known = self.kinds.get(problem.key) or self._moved(problem, what)
+            known = self.kinds.get(problem.key) or self._moved(problem, what, present)
             if known is None or first - known.last > forget:
                 known = Kind(first, last, 0, problem.level, what)
                 # severe ones are told by themselves, new or not
@@ -159,29 +160,36 @@ class Kinds(msgspec.Struct):
         return sorted(day, key=lambda key: -self.kinds[key].count)[:LISTED]
 
     def listed(self, counts: Mapping[str, int]) -> str:
-        """The most frequent of these as people read them, one example with them."""
+        """The most frequent of these as people read them, the first one's words with them."""
         most = [key for key, _ in Counter(counts).most_common(SHOWN) if key in self.kinds]
-        lines = [f"{counts[key]}× {label(key)}" for key in most]
+        lines = [f"{counts[key]}× {self._called(key)}" for key in most]
         if len(counts) > len(most):
             lines.append(f"+{len(counts) - len(most)}")
-        return "\n".join([*lines, self.kinds[most[0]].example] if most else lines)
+        if most and self._called(most[0]) == label(most[0]):
+            lines.append(self.kinds[most[0]].example)
+        return "\n".join(lines)
 
     def severest(self, now: float, window: float) -> str:
         """The newest of the severe ones that were seen lately."""
         found = [(kind.last, key) for key, kind in self.kinds.items() if kind.severe and now - kind.last < window]
-        return "\n".join(f"{label(key)}\n{self.kinds[key].words}" for _, key in sorted(found)[-1:])
+        said = [[label(key)] * (not key.startswith("message ")) + [self.kinds[key].words] for _, key in sorted(found)]
+        return "\n".join(said[-1]) if said else ""
+
+    def _called(self, key: str) -> str:
+        """Class and place; of what was not thrown, its words."""
+        return self.kinds[key].example[:80] if key.startswith("message ") else label(key)
 
     def _within(self, stamp: float | None, now: float) -> float:
         """What this look found was written since the last one, whatever its stamps say."""
         return min(max(stamp or 0.0, self.at or 0.0), now) or now
 
-    def _moved(self, problem: Problem, what: str) -> Kind | None:
+    def _moved(self, problem: Problem, what: str, present: set[str]) -> Kind | None:
         """The same error of the same file in another line: a deploy moved it, and that makes it no news."""
         if not problem.thrown:
             return None
         stem = problem.key.rpartition(":")[0]
         return next((self.kinds.pop(key) for key, kind in list(self.kinds.items())
-                     if kind.shape == what and key.rpartition(":")[0] == stem), None)
+                     if kind.shape == what and key not in present and key.rpartition(":")[0] == stem), None)
 
 
 def label(key: str) -> str:
@@ -205,4 +213,6 @@ def recall(memory: Any) -> Kinds:
 
 
 def _hash(problem: Problem) -> str:
-    return blake2b(f"{problem.thrown} {shape(problem.example)}".encode(), digest_size=4).hexdigest()
+    """What it says but for numbers and names; a message without an exception is known by that alone, in its key."""
+    said = f"{problem.thrown} {shape(problem.example)}" if problem.thrown else ""
+    return blake2b(said.encode(), digest_size=4).hexdigest()
