@@ -22,7 +22,7 @@ from collectors.sql_queries import Fact, Unit, checked, limit, number
 
 KEPT: Final = 1000  # keys remembered; what is more is counted by night alone
 BITE: Final = 500  # keys in one IN (…)
-WITHIN: Final = 2.0  # seconds for one statement; measured: 30 ms
+WITHIN: Final = 2.0  # seconds for one statement; measured: 15 ms (docs/database-cost.md)
 ROWS: Final = 10_000  # of one statement, and so the largest chunk
 NAMED: Final = 5  # rows named in a note
 PLACES: Final = ("keys", "now", "unix_now", "today", "new_year")

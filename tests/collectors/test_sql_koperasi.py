@@ -63,7 +63,7 @@ def books(mariadb: MariaDB) -> Iterator[Books]:
 @pytest.fixture
 def small_bites(tmp_path: Path, books: Books) -> Books:
     """The same with chunks of 100, and every row but the new ones left to the night."""
-    text = (FOLDER / "koperasi.toml").read_text().replace("chunk = 4000", "chunk = 100")
+    text = (FOLDER / "koperasi.toml").read_text().replace("chunk = 1000", "chunk = 100")
     file = tmp_path / "kecil.toml"
     file.write_text(text.replace('every = "5m"', 'every = "5m"\nagain = 0'))
     collector = Sql(database=books.looker.collector.database, presets=(str(file),))
@@ -303,3 +303,22 @@ def test_the_walks_own_limits_hold(small_bites: Books, monkeypatch: pytest.Monke
     assert all("took too long" in says for says in books.looker.troubles.values())
     assert ("value", "books_unbalanced", "entries") not in read  # the look failed as well
     assert read[("value", "admin_users", "")] == 4
+
+
+def test_what_a_look_by_day_reads_does_not_grow_with_the_books(books: Books) -> None:
+    """By the server's own count. The whole cost, in times and rows: benchmarks/database_cost.py."""
+    koperasi.fill(books.server, BOOKS, journal_lines=40_000, transactions=20_000, audit_rows=10)
+
+    def rows_read(now: float) -> int:
+        before = _rows_read(books.server)
+        assert books.changed(now) == {}
+        return _rows_read(books.server) - before
+
+    by_night, by_day = rows_read(NOW), rows_read(NOW + 300)
+    assert by_night > 100_000
+    assert by_day < 15_000  # the newest 1,000 journals with two lines each and their accounts, payments, bank lines
+    assert rows_read(NOW + 360) < 100  # who is online
+
+
+def _rows_read(server: MariaDB) -> int:
+    return int(server.sql("SHOW GLOBAL STATUS LIKE 'Innodb_rows_read'")[0][1])
