@@ -316,9 +316,9 @@ def test_what_a_look_by_day_reads_does_not_grow_with_the_books(books: Books) -> 
 
     by_night, by_day = rows_read(NOW), rows_read(NOW + 300)
     assert by_night > 100_000
-    assert by_day < 15_000  # the newest 1,000 journals with two lines each and their accounts, payments, bank lines
+    assert by_day < 20_000  # the newest 1,000 journals with two lines each and their accounts, payments, bank lines
     assert rows_read(NOW + 360) < 100  # who is online
 
 
 def _rows_read(server: MariaDB) -> int:
-    return int(server.sql("SHOW GLOBAL STATUS LIKE 'Innodb_rows_read'")[0][1])
+    return sum(int(count) for _, count in server.sql("SHOW GLOBAL STATUS LIKE 'Handler_read%'"))
