@@ -51,6 +51,7 @@ _BEFORE = 7  # files that the size is compared with
 _ENOUGH = 2  # of them, or there is nothing to compare with
 _REMEMBERED = 2 * 86400.0  # seconds: for so long fewer files than before are a surprise
 _ANSWER = 5.0  # seconds in which a folder must answer; a dead network mount does not
+_LONGEST = 5.0  # seconds of reading in one run, which take four times as long with their pauses: see TIMEOUT
 _NAME = re.compile(r"[\w.-]{1,60}")
 
 
@@ -58,7 +59,8 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
     """Watches the newest file of each set; every byte of it is read once, a little in each run.
 
     sets: see FileSet. A file that somebody still writes is not judged yet.
-    read_seconds: how long one run may read; a file that needs longer is read on in the next ones.
+    read_seconds: how long one run may read, with pauses of three times as long between; what needs longer is read on in
+    the next ones.
 
     Nothing is unpacked to the disk or written. The agent needs the right to read the folder and its files (for
     Laravel: group www-data by a drop-in with SupplementaryGroups=www-data).
@@ -74,12 +76,13 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
         for name in self.sets:
             if not _NAME.fullmatch(name):
                 raise ValueError(f'sets has "{name}", which is no name: use only letters, digits, _, - and .')
-        if not 0 < self.read_seconds <= TIMEOUT / 2:
-            raise ValueError(f'read_seconds must be more than nothing and at most "{TIMEOUT / 2:g}s"')
+        if not 0 < self.read_seconds <= _LONGEST:
+            raise ValueError(f'read_seconds must be more than nothing and at most "{_LONGEST:g}s"')
 
     def collect(self, run: Run) -> Iterator[Reading]:
         memory: dict[str, Any] = run.memory.setdefault("sets", {})
-        until = time.monotonic() + self.read_seconds  # shared: what finds no time in this run is read in the next one
+        # shared by the sets: what finds no time in this run is read in the next one
+        until = time.monotonic() + self.read_seconds / files_verify.SHARE
         looks = {name: _look(name, each) for name, each in self.sets.items()}
         for name, each in self.sets.items():
             if memory.get(name, {}).get("pattern") != each.pattern:

@@ -5,7 +5,9 @@ import os
 import stat
 import time
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 from collectors import files_list
@@ -14,7 +16,9 @@ from collectors.files_unpack import PIECE
 from collectors.files_verdict import Verdict, Wanted, judged
 from collectors.files_zip import Broken
 
-_NICE = 10  # the thread's own: whoever sells and prints goes first
+SHARE = 0.25  # of its time a thread that reads works; processor and disk are for those who sell and print
+_SLICE = 0.02  # seconds at a stretch
+_NICE = 10  # the thread's own, beside its pauses
 
 
 @dataclass(slots=True)
@@ -72,13 +76,13 @@ _under_way: dict[str, _Work] = {}  # by folder and kind of file: one each, for t
 
 
 def verify(place: str, file: File, wanted: Wanted, seconds: float) -> tuple[Verdict | None, float]:
-    """Go on reading `file` for so long. The verdict once all was read, and how much of it was (0 to 1).
+    """Go on reading `file` until so many seconds are over. The verdict once all was read, and how much was (0 to 1).
 
     `place` names the set whose newest it is; a file that was begun there before is given up. Call it in a thread of
     its own. Raises PermissionError with what would let us, FileNotFoundError where it changed meanwhile.
     """
-    os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # on Linux: of this thread alone
-    until = time.monotonic() + seconds
+    with suppress(PermissionError):  # a hardened service may not; the pauses do most of it
+        os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # on Linux: of this thread alone
     work = _under_way.get(place)
     if work is None or work.key != file.key or work.wanted != wanted:
         source = Bytes(file)
@@ -86,8 +90,7 @@ def verify(place: str, file: File, wanted: Wanted, seconds: float) -> tuple[Verd
     if work.verdict is None:
         try:
             with work.bytes:
-                while time.monotonic() < until:
-                    work.read += next(work.steps)
+                _advance(work, seconds)
         except StopIteration as done:
             work.verdict = done.value
         except PermissionError:
@@ -96,3 +99,16 @@ def verify(place: str, file: File, wanted: Wanted, seconds: float) -> tuple[Verd
             del _under_way[place]
             raise
     return work.verdict, work.ratio
+
+
+def _advance(work: _Work, seconds: float) -> None:
+    """Work in short slices with pauses between them. StopIteration carries the verdict out."""
+    now = time.monotonic()
+    until, rest = now + seconds, Event()
+    while now < until:
+        began = now
+        while now < min(began + _SLICE, until):
+            work.read += next(work.steps)
+            now = time.monotonic()
+        rest.wait(min((now - began) * (1 / SHARE - 1), max(0.0, until - now)))
+        now = time.monotonic()

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from collectors import files, files_find, files_list, files_verify
 from collectors.base import Metric, Reading, Run
 from collectors.files import Files
 from collectors.files_sets import FileSet
+from collectors.files_verdict import Wanted
 from collectors.secret import Secret
 
 WIB = ZoneInfo("Asia/Jakarta")
@@ -321,10 +323,26 @@ def test_each_byte_is_read_once_and_a_big_file_over_several_runs(shop: Shop, mon
 
 
 def test_reading_gives_way_to_everybody_else(shop: Shop) -> None:
-    shop.backup(0)
     before = os.getpriority(os.PRIO_PROCESS, 0)
+    shop.backup(0)
     assert shop.look()["intact"] == 1
     assert os.getpriority(os.PRIO_PROCESS, 0) == before  # only the thread that read was made nice
+    [file] = files_list.listed(f"{shop.folder}/*.zip", WIB).files
+    endless = files_verify._Work([], Wanted(), files_verify.Bytes(file), repeat(0))  # type: ignore[arg-type]
+    used, began = time.thread_time(), time.monotonic()
+    files_verify._advance(endless, 0.4)
+    assert time.thread_time() - used < 0.4 * files_verify.SHARE * 1.4
+    assert time.monotonic() - began < 2
+
+
+def test_where_a_service_may_not_be_nice_it_reads_all_the_same(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As under the shipped unit: SystemCallFilter=~@resources answers EPERM."""
+    def forbidden(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    shop.backup(0)
+    monkeypatch.setattr(os, "setpriority", forbidden)
+    assert shop.look()["intact"] == 1
 
 
 def test_nothing_changes_in_the_memory_while_nothing_happens(shop: Shop) -> None:
