@@ -88,13 +88,13 @@ class Journal:
         }
         troubles += [memory["foreign"]] if memory["foreign"] else []
         yield READABLE(not troubles, note="\n".join(dict.fromkeys(troubles)))
-        yield LOST(memory["lost"], note=", ".join(lost[:3]))
         if memory["skew"] is not None:
             yield SKEW(abs(memory["skew"]), note=self._zone_note(memory["skew"], run.now))
-        for level in LEVELS:
-            yield ENTRIES(memory["totals"][level], level=level)
         if not troubles:
             yield from _told(kinds, ended, self.window, self.quiet, run.now)
+        for level in LEVELS:
+            yield ENTRIES(memory["totals"][level], level=level)
+        yield LOST(memory["lost"], note=", ".join(lost[:3]))
 
     def _spans(self, kinds: Kinds, places: Mapping[str, Any], now: float) -> tuple[float | None, ...]:
         """How far back to count. What was written since a look that is younger than the window is within the window
@@ -179,7 +179,7 @@ def _told(kinds: Kinds, ended: Sequence[str], window: float, quiet: float, now: 
         yield NEW(0, error=label(key))
     for key in kinds.frequent(now):
         kind = kinds.kinds[key]
-        yield KIND(kind.count, error=label(key))
+        yield KIND(kind.count, note=kind.words if kind.example else "", error=label(key))
         yield FIRST(kind.first, error=label(key))
         yield LAST(kind.last, error=label(key))
 

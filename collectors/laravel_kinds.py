@@ -18,7 +18,7 @@ from collectors.masking import shape
 MOST = 200  # kinds remembered; the one that was not seen for longest is forgotten
 NAMED_AT_ONCE, NAMED = 3, 5  # new kinds that are named in one look, and at the same time; all others are a group
 GROUP = 100  # new kinds of the group that are remembered
-SHOWN, LISTED = 3, 10  # kinds in a note, and with readings of their own
+SHOWN, LISTED = 3, 5  # kinds in a note, and with readings of their own
 EXAMPLE, LONGEST = 160, 120  # characters of an example and of a kind's name
 DAY, HOUR = 86400.0, 3600.0  # seconds
 SEVERE = GROUPED[1:]
@@ -194,7 +194,7 @@ class Kinds(msgspec.Struct):
 
 def label(key: str) -> str:
     """A kind's name where people and Prometheus see it: whoever forges an entry has a say in it."""
-    return "".join(char if char.isprintable() else "?" for char in key)[:LONGEST]
+    return "".join(char if char.isprintable() else "?" for char in key.strip())[:LONGEST]
 
 
 def tally(seen: Seen, problems: Sequence[Problem], at: float) -> Look:
