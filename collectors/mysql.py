@@ -9,9 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from collectors import mysql_replica, mysql_rights, mysql_slow, mysql_tables, mysql_transactions
-from collectors.base import Labels, Metric, Reading, Run
+from collectors.base import Metric, Reading, Run
 from collectors.mysql_connection import Database, DatabaseError, Session, connect
 from collectors.mysql_server import Server, counted, look, missed
+from collectors.mysql_transactions import Process, processes
 from collectors.quantities import Seconds
 
 EVERY = 60.0
@@ -80,32 +81,27 @@ class Mysql(Database, msgspec.Struct, frozen=True, kw_only=True):  # Struct is n
         with ExitStack() as opened:
             try:
                 session = opened.enter_context(connect(self))
-                server = look(session)
+                server, connected = look(session), processes(session)
             except DatabaseError as error:
                 yield from _shut_out(error)
                 return
-            yield from _server(server, run.memory, run.now)
-            for name, part in self._parts(session, server, run):
+            yield from _server(server, connected, run.memory, run.now)
+            for name, part in self._parts(session, server, connected, run):
                 with run.target(name):
                     yield from part
                 trouble = run.targets.get(name)
                 if isinstance(trouble, DatabaseError) and trouble.unreachable:
                     raise trouble  # it hung up: nothing that follows could be asked
 
-    def explain(self, metric: str, labels: Labels) -> str:
-        """Who holds the connections."""
-        if metric not in (USED.name, RUNNING.name):
-            return ""
-        with connect(self) as session:
-            return mysql_transactions.holders(mysql_transactions.processes(session))
-
     @staticmethod
     def discover() -> str | None:
         socket = next((path for path in _SOCKETS if os.path.exists(path)), None)
         return socket and f'[collectors.mysql]\nsocket = "{socket}"\nuser = "jaga"\n'
 
-    def _parts(self, session: Session, server: Server, run: Run) -> Iterator[tuple[str, Iterator[Reading]]]:
-        yield "transactions", _transactions(session, server, run.memory.setdefault("in the way", {}), run.now)
+    def _parts(self, session: Session, server: Server, connected: list[Process],
+               run: Run) -> Iterator[tuple[str, Iterator[Reading]]]:
+        in_the_way = run.memory.setdefault("in the way", {})
+        yield "transactions", _transactions(session, server, connected, in_the_way, run.now)
         yield "replication", _replication(session, server)
         yield "tables", self._tables(session, server, run.memory.setdefault("tables", {}), run.now)
         if self.slow_log != "off":
@@ -132,22 +128,23 @@ class Mysql(Database, msgspec.Struct, frozen=True, kw_only=True):  # Struct is n
         if str(server.settings["myisam_recover_options"]).upper() == "OFF":
             if "crashed at" not in memory or not 0 <= now - memory["crashed at"] < _CRASHED_EVERY:
                 memory["crashed"], memory["crashed at"] = mysql_tables.crashed(session, kept["fragile"]), now
-            yield CRASHED(len(memory["crashed"]), note="\n".join(memory["crashed"]))
+            crashed = [f"{table}: {why}" for table, why in memory["crashed"].items()]
+            yield CRASHED(len(crashed), note="\n".join(crashed))
         if kept["hidden"]:
             del memory["at"]  # to see at once when the right is there
             raise mysql_rights.missing(server, f"tables of {', '.join(kept['hidden'])} cannot be seen")
 
 
-def _server(server: Server, memory: dict[str, Any], now: float) -> Iterator[Reading]:
+def _server(server: Server, connected: list[Process], memory: dict[str, Any], now: float) -> Iterator[Reading]:
     version = str(server.settings["version"])
-    connected, most = server.number("Threads_connected"), float(server.settings["max_connections"])
+    used, most = server.number("Threads_connected"), float(server.settings["max_connections"])
     totals = counted(memory, server, "Connection_errors_max_connections", "Aborted_connects", "Aborted_clients",
                      "Innodb_buffer_pool_read_requests", "Innodb_buffer_pool_reads")
     yield UP(1)
     yield INFO(1, server="mariadb" if "mariadb" in version.lower() else "mysql", version=version)
     yield UPTIME(server.number("Uptime"))
     yield FULL(0)
-    yield USED(connected / most, note=f"{connected:.0f} / {most:.0f}")
+    yield USED(used / most, note=f"{used:.0f} / {most:.0f}: {mysql_transactions.holders(connected)}")
     yield RUNNING(server.number("Threads_running"))
     yield REFUSED(totals["Connection_errors_max_connections"])
     yield ABORTED(totals["Aborted_connects"], how="connect")
@@ -157,9 +154,10 @@ def _server(server: Server, memory: dict[str, Any], now: float) -> Iterator[Read
         yield MISSES(ratio)
 
 
-def _transactions(session: Session, server: Server, memory: dict[str, Any], now: float) -> Iterator[Reading]:
+def _transactions(session: Session, server: Server, connected: list[Process], memory: dict[str, Any],
+                  now: float) -> Iterator[Reading]:
     with mysql_rights.needed(server):
-        seen = mysql_transactions.look(session)
+        seen = mysql_transactions.look(session, connected)
     yield TRANSACTIONS(len(seen.transactions))
     oldest = next(iter(seen.transactions), None)
     yield OLDEST(oldest.seconds if oldest else 0, note=seen.shown(oldest.number) if oldest else "")

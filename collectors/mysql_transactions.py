@@ -78,16 +78,16 @@ class Look(NamedTuple):
         return waits | {held.number: held.waiting for held in self.transactions if held.waiting is not None}
 
 
-def look(session: Session) -> Look:
+def look(session: Session, connected: Iterable[Process]) -> Look:
     """Needs PROCESS. Raises DatabaseError."""
     session.rows(_SAME_ZONE)
     held = tuple(Held(int(number or 0), float(seconds or 0), float(waiting or 0) if state == "LOCK WAIT" else None)
                  for number, seconds, waiting, state in session.rows(_TRANSACTIONS))
-    return Look({each.number: each for each in processes(session)}, held)
+    return Look({each.number: each for each in connected}, held)
 
 
 def processes(session: Session) -> list[Process]:
-    """Everybody's with PROCESS, else our own alone. Raises DatabaseError."""
+    """All connections with PROCESS, else our own alone. Raises DatabaseError."""
     return [Process(int(number), str(user), _text(schema), str(command), float(seconds or 0), _text(state),
                     fingerprint(_text(info), _SHOWN))
             for number, user, schema, command, seconds, state, info in session.rows(_PROCESSES)]
