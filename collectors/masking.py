@@ -11,8 +11,8 @@ from itertools import pairwise
 LENGTH = 1000  # characters that are looked at, so that no line costs more than a few milliseconds
 HIDDEN = "***"
 
-_MONEY = (r"(?:amount|total|nominal|jumlah|saldo|harga|price|balance|bayar|kembalian|setoran|simpanan|tabungan|pinjaman"
-          r"|angsuran|cicilan|denda|bunga|gaji|salary|omzet|laba|biaya|fee|debit|kredit|credit)")
+_MONEY = re.compile("amount|total|nominal|jumlah|saldo|harga|price|balance|bayar|kembalian|setoran|simpanan|tabungan"
+                    "|pinjaman|angsuran|cicilan|denda|bunga|gaji|salary|omzet|laba|biaya|fee|debit|kredit|credit", re.I)
 _KEY = r"(?:passw(?:or)?d|passwd|secret|token|api_?key|server_?key|client_?key|authorization|cookie|pin|otp)"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _ADDRESS = rf"{_OCTET}(?:\.{_OCTET}){{3}}(?!\d)"
@@ -30,7 +30,6 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple((re.compile(pattern), in
     (r"(?<![\w-])[0-9a-fA-F]{24,}(?![\w-])", HIDDEN),
     (r"(?<![\w.%+-])([\w%+])[\w.%+-]*@((?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,})", rf"\1{HIDDEN}@\2"),
     (r"(?i)\b(Rp|IDR)\.? ?-?\d(?:[.,]?\d)*", rf"\1 {HIDDEN}"),
-    (rf"(?i)(\b\w{{0,30}}{_MONEY}\w{{0,30}}[\"']?\s?[=:]?\s?)-?\d(?:[.,]?\d){{2,}}", rf"\1{HIDDEN}"),
     # 1.500.000,00 and 1,500,000.00, but no addresses; 150000.00
     (rf"(?<![\w.,])(?!{_ADDRESS})\d{{1,3}}(?:\.\d{{3}})+(?:,\d{{1,2}})?(?![\w.])", HIDDEN),
     (r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?(?![\w,])", HIDDEN),
@@ -40,6 +39,8 @@ _MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple((re.compile(pattern), in
     # NIK, account and member numbers, bare amounts; no SQLSTATE, no host:port, no order id, no size or duration
     (rf"(?<![\w.])(?<!SQLSTATE\[)(?<!\w:)(?<![A-Za-z]-)\d{{5,}}(?![\w-]){_UNIT}", HIDDEN),
 ))
+# A word and the number behind it.
+_COUNTED = re.compile(r"(?<![A-Za-z_])([A-Za-z_]{3,60})([\"']?\s?[=:]?\s?-?)\d(?:[.,]?\d){2,}")
 # Quoted words, with what stands before or behind them: a name that belongs to the program stays.
 _QUOTED = re.compile(r"""
     (?P<named> @ | \b(?i:column|key|table|class|method|property|field|index|function|variable|view|database|constraint
@@ -75,6 +76,7 @@ def masked(text: str, length: int = 200) -> str:
     text = _UNPRINTABLE.sub(" ", text[:LENGTH]).strip()
     query = _QUERY.search(text)
     before = _QUOTED.sub(_unquoted, text[:query.start(1)] if query else text)
+    before = _COUNTED.sub(_uncounted, before)
     for pattern, instead in _MASKS:
         before = pattern.sub(instead, before)
     return _cut(before + _interpolated(query[1]) if query else before, length)
@@ -104,6 +106,10 @@ def _unquoted(match: re.Match[str]) -> str:
         return match[0]
     quote = "'" if match["single"] is not None else '"'
     return f"{match['named'] or ''}{quote}{HIDDEN}{quote}"
+
+
+def _uncounted(match: re.Match[str]) -> str:
+    return f"{match[1]}{match[2]}{HIDDEN}" if _MONEY.search(match[1]) else match[0]
 
 
 def _interpolated(sql: str) -> str:

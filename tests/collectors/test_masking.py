@@ -12,7 +12,8 @@ from collectors.masking import masked, shape, statement
 LINES = [
     ("Saldo anggota tidak cukup", None),
     ("SQLSTATE[23000]: Integrity constraint violation: 1062 Duplicate entry 'budi@skf.co.id' for key "
-     "'users_email_unique' (Connection: mysql, SQL: insert into `users` (`name`, `email`) values (Budi, S.E. Santoso, budi@skf.co.id))",
+     "'users_email_unique' (Connection: mysql, SQL: insert into `users` (`name`, `email`) values (Budi, S.E., "
+     "budi@skf.co.id))",
      "SQLSTATE[23000]: Integrity constraint violation: 1062 Duplicate entry '***' for key 'users_email_unique' "
      "(Connection: mysql, SQL: insert into `users` (`name`, `email`) values (?))"),
     ("SQLSTATE[42S02]: Base table or view not found: 1146 Table 'koperasi.jobs' doesn't exist (SQL: select * from jobs "
@@ -119,8 +120,9 @@ def test_any_text_becomes_one_short_printable_line(text: str, length: int) -> No
 
 
 @pytest.mark.parametrize("unit", [
-    "a", "1", "a.", "1.", "1,", "'", '"', "saldo", "token", "total ", "@", "a@", "a.b@", "-", "Ab1", "( ", "?,", "SQL: a",
-    "`a", "Rp", "\\", "'a", "1-", "Mid-", "A ", "://", "?a=", "eyJ", "key '", "/*", "x'", "--", "(?,", " ", "\0",
+    "a", "1", "a.", "1.", "1,", "'", '"', "saldo", "token", "total ", "@", "a@", "a.b@", "-", "Ab1", "( ", "?,",
+    "SQL: a", "`a", "Rp", "\\", "'a", "1-", "Mid-", "A ", "://", "?a=", "eyJ", "key '", "/*", "x'", "--", "(?,", " ",
+    "\0",
 ])
 def test_a_hostile_line_is_not_dear(unit: str) -> None:
     began = time.process_time()
