@@ -140,6 +140,8 @@ def test_a_redirect_is_judged_or_followed_as_asked_and_one_without_end_is_an_err
     assert look("/aman", follow=True, text="Koperasi") == ({"answer_right": 1, "status": 200, "content_right": 1}, [])
     assert look("/a", follow=True) == (
         {"answer_right": 0, "status": 302}, [f"HTTP 302, redirects without an end: {plain}/a → {plain}/b → {plain}/a"])
+    house.nginx.reload()  # the old worker's log is written out
+    assert house.nginx.access_log.read_text().count("GET /a HTTP") == QUICK["tries"]  # not round and round
 
 
 def test_a_site_that_failed_once_is_asked_again_before_it_counts_as_down() -> None:

@@ -4,7 +4,7 @@ import gzip
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from threading import Event, Thread
 
 import pytest
@@ -130,6 +130,21 @@ def test_the_second_address_of_a_name_is_tried_as_well(monkeypatch: pytest.Monke
         *real("127.0.0.9", *rest, **more), *real("127.0.0.1", *rest, **more)])
     with server(says(PAGE)) as url:
         assert get(url.replace("127.0.0.1", "two.test"), Deadline(5.0)).addresses == ("127.0.0.9", "127.0.0.1")
+
+
+def test_an_address_that_is_silent_leaves_time_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **more: [
+        *real("127.0.0.9", *rest, **more), *real("127.0.0.1", *rest, **more)])
+    with server(says(PAGE)) as url, ExitStack() as stack:
+        silent = stack.enter_context(socket.create_server(("127.0.0.9", int(url[17:-1])), backlog=0))
+        for _ in range(3):  # its queue is full: whoever comes now hears nothing
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        began = time.monotonic()
+        assert get(url.replace("127.0.0.1", "two.test"), Deadline(1.0)).status == 200
+        assert 0.4 < time.monotonic() - began < 1
 
 
 def test_the_request_says_who_asks_and_for_which_name() -> None:

@@ -97,6 +97,7 @@ server {
 upstream workers { server 10.0.0.1:8080; }
 server { listen 127.0.0.1:8081; server_name admin.kopkarskf.com; }
 server { listen 8443 ssl http2; server_name pos.kopkarskf.com; }
+server { listen 80; server_name pos.kopkarskf.com; }
 server { server_name plain.kopkarskf.com; }
 server { listen 80 default_server; server_name _; }
 server { listen 80; server_name ~^(?<who>.+)\\.id$ *.kopkarskf.com localhost; }
