@@ -15,7 +15,7 @@ from collectors.quantities import Seconds
 from collectors.queue_discovery import discovered
 from collectors.queue_progress import Progress, Seen, first_in_row, interrupted, progress
 from collectors.queue_redis import Redis
-from collectors.queue_supervisor import Program, programs, restarts
+from collectors.queue_supervisor import Program, few, programs, restarts
 
 EVERY = 60.0
 TIMEOUT = 30.0
@@ -104,9 +104,9 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
                         interrupted(memory.get(queue, {}), run.now)
         if self.supervisor:  # before the queues: a dead worker is told, and not the jobs that wait for it
             with run.target("supervisor"):
-                yield from self._workers(run, counts=not dead, waiting=_waiting(found.seen.values()))
+                yield from self._workers(run, found, counts=not dead)
         for queue, seen in found.seen.items():
-            yield from _queue(queue, seen, progress(memory.setdefault(queue, {}), seen, run.now))
+            yield from _queue(queue, seen, progress(memory.setdefault(queue, {}), seen, run.now), found.workers)
         if found.failed:
             yield from _failed(run.memory["failed"])
 
@@ -159,26 +159,29 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
             return str(error)
         return ""
 
-    def _workers(self, run: Run, counts: bool, waiting: str) -> Iterator[Reading]:
+    def _workers(self, run: Run, found: "_Found", counts: bool) -> Iterator[Reading]:
         memory: dict[str, Any] = run.memory.setdefault("workers", {})
+        waiting = _waiting(found.seen.values())
         try:
-            found = programs(queue_supervisor.processes(self.supervisor), self.programs)
+            watched = programs(queue_supervisor.processes(self.supervisor), self.programs)
         except queue_supervisor.Unreachable as error:
             yield SUPERVISOR_UP(0, note=_joined(str(error), waiting))
             return
         yield SUPERVISOR_UP(1)
-        for program in found:
+        found.workers = "workers: " + few([program.strength for program in watched]) if watched else ""
+        for program in watched:
             yield from _worker(program, restarts(program, memory.setdefault(program.name, {}), counts), waiting)
-        for gone in memory.keys() - {program.name for program in found}:
+        for gone in memory.keys() - {program.name for program in watched}:
             del memory[gone]
 
 
 @dataclass(slots=True)
 class _Found:
-    """What the stores hold: the queues that could be looked at, and whether failed jobs could be counted."""
+    """What a run found: the queues that could be looked at, whether failed jobs could be counted, and who is there."""
 
     seen: dict[str, Seen] = field(default_factory=dict)
     failed: bool = False
+    workers: str = ""
 
 
 def _worker(program: Program, started: int, waiting: str) -> Iterator[Reading]:
@@ -190,10 +193,10 @@ def _worker(program: Program, started: int, waiting: str) -> Iterator[Reading]:
     yield RESTARTS(started, program=program.name, note=program.note)
 
 
-def _queue(name: str, seen: Seen, at_work: Progress) -> Iterator[Reading]:
+def _queue(name: str, seen: Seen, at_work: Progress, workers: str) -> Iterator[Reading]:
     store, _, queue = name.partition(":")
     labels = {"store": store, "queue": queue}
-    note = _evidence(seen)
+    note = _joined(_evidence(seen), workers)
     yield READY(seen.ready, note=note, **labels)
     yield DELAYED(seen.delayed, **labels)
     yield OVERDUE(seen.overdue, **labels)
@@ -221,7 +224,8 @@ def _waiting(looks: Iterable[Seen]) -> str:
 def _evidence(seen: Seen) -> str:
     counts = (("ready", seen.ready), ("delayed", seen.delayed), ("of these overdue", seen.overdue),
               ("reserved", seen.reserved), ("of these for longer than retry_after", seen.stuck))
-    return ("at least: " if seen.least else "") + ", ".join(f"{count} {word}" for word, count in counts if count)
+    told = ", ".join(f"{count} {word}" for word, count in counts if count)
+    return f"jobs: {'at least ' if seen.least else ''}{told or 'none'}"
 
 
 def _joined(*parts: str) -> str:

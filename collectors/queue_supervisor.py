@@ -17,7 +17,7 @@ ANSWER_SECONDS: Final = 5.0
 STOPPED, STARTING, RUNNING, BACKOFF, EXITED, FATAL = 0, 10, 20, 30, 100, 200
 _SERVES: Final = 1  # supervisor.states.SupervisorStates.RUNNING
 _SHUTDOWN: Final = 6  # Faults.SHUTDOWN_STATE
-_SHOWN: Final = 4  # processes in one note
+_SHOWN: Final = 4  # names in one note
 
 
 class Unreachable(Exception):
@@ -49,12 +49,13 @@ class Program:
 
     @property
     def running(self) -> int:
-        return sum(1 for process in self.processes if process.state == RUNNING)
+        """How many are alive; one that has just been started is, and if it dies at once it is not for long."""
+        return sum(1 for process in self.processes if process.state in (RUNNING, STARTING))
 
     @property
     def down(self) -> list[Process]:
-        """Those that neither run nor are stopped by hand; one that is starting counts, for it may never get there."""
-        return [process for process in self.processes if process.state not in (RUNNING, STOPPED)]
+        """Those that should be alive and are not."""
+        return [process for process in self.processes if process.state not in (RUNNING, STARTING, STOPPED)]
 
     @property
     def stopped(self) -> bool:
@@ -63,12 +64,19 @@ class Program:
 
     @property
     def note(self) -> str:
-        """`koperasi-worker_00: FATAL (can't find command …)`."""
+        """`koperasi-worker_00, koperasi-worker_01: FATAL (can't find command …)`; "" where all of it runs."""
         if not self.processes:
             return f"{self.name}: Supervisor knows no program of this name"
-        odd = [process for process in self.processes if process.state != RUNNING]
-        more = f"; +{len(odd) - _SHOWN}" if len(odd) > _SHOWN else ""
-        return "; ".join(f"{process.name}: {process.told}" for process in odd[:_SHOWN]) + more
+        alike: dict[str, list[str]] = {}
+        for process in self.processes:
+            if process.state not in (RUNNING, STARTING):
+                alike.setdefault(process.told, []).append(process.name)
+        return "; ".join(f"{few(names)}: {told}" for told, names in alike.items())
+
+    @property
+    def strength(self) -> str:
+        """`koperasi-worker 2 of 2 run`."""
+        return f"{self.name} {self.running} of {len(self.processes)} run"
 
 
 def processes(path: str) -> list[Process]:
@@ -114,6 +122,12 @@ def programs(found: Iterable[Process], wanted: Sequence[str]) -> list[Program]:
     return [program for program in every if any(p.started or p.state != STOPPED for p in program.processes)]
 
 
+def few(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    more = f" +{len(names) - _SHOWN}" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
 def restarts(program: Program, memory: dict[str, Any], counts: bool) -> int:
     """How often its processes were started anew, as far as looks can tell; `memory` keeps start times and the sum.
 
@@ -131,7 +145,8 @@ def restarts(program: Program, memory: dict[str, Any], counts: bool) -> int:
 def _process(info: Mapping[str, Any]) -> Process:
     told, error = str(info["statename"]), " ".join(str(info.get("spawnerr", "")).split())
     if info["state"] == EXITED:
-        told += f" (exit status {info.get('exitstatus', '?')})"  # of a FATAL one it is always 0, and says nothing
+        status = info.get("exitstatus", "?")  # of a FATAL one it is always 0, and says nothing
+        told += " (killed by a signal)" if status == -1 else f" (exit status {status})"
     elif info["state"] == STOPPED:
         told += " by hand" if info.get("start") else ", never started"
     elif error:

@@ -207,7 +207,9 @@ def served(path: Path, answer: bytes) -> threading.Thread:
 
     def serve() -> None:
         with listener, listener.accept()[0] as connection:
-            connection.recv(65536)
+            asked = b""
+            while b"</methodCall>" not in asked:  # closing with something unread would be a reset, and asked again
+                asked += connection.recv(65536)
             connection.sendall(answer)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -261,6 +263,12 @@ def test_a_group_that_somebody_stopped_in_part_is_judged_by_the_rest() -> None:
     half = Program("w", [process("a", STOPPED), process("b")])
     dead = Program("w", [process("a", STOPPED), process("b", FATAL)])
     assert [(p.running, len(p.down), p.stopped) for p in (half, dead)] == [(1, 0, False), (0, 1, False)]
+
+
+def test_processes_with_the_same_reason_share_a_line() -> None:
+    told = [Process("w", f"w_{number:02}", FATAL, "FATAL (no)", 0) for number in range(6)]
+    assert Program("w", [*told, process("x"), Process("w", "y", STOPPED, "STOPPED by hand", 1)]).note == (
+        "w_00, w_01, w_02, w_03 +2: FATAL (no); y: STOPPED by hand")
 
 
 def test_of_those_that_nobody_named_the_never_started_are_no_workers() -> None:
