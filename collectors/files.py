@@ -52,6 +52,7 @@ _ENOUGH = 2  # of them, or there is nothing to compare with
 _REMEMBERED = 2 * 86400.0  # seconds: for so long fewer files than before are a surprise
 _ANSWER = 5.0  # seconds in which a folder must answer; a dead network mount does not
 _LONGEST = 5.0  # seconds of reading in one run, which take four times as long with their pauses: see TIMEOUT
+_LEAST = 0.2  # seconds that each set has in any case: small files need not wait until a big one was read
 _NAME = re.compile(r"[\w.-]{1,60}")
 
 
@@ -135,7 +136,7 @@ def _set(name: str, each: FileSet, listing: Listing, free: float | None, memory:
     yield OUTSIDE(len(listing.outside), set=name, note=", ".join(listing.outside[:3]))
     yield _kept(name, len(files), memory, now)
     done = files_list.settled(files, memory.setdefault("moving", {}), now)
-    writing = [file.name for file in files if file.path in memory["moving"]]
+    writing = [file.name for file in files if files_list.plain(file.path) in memory["moving"]]
     yield COUNT(len(files), set=name, note=f"{', '.join(writing[:3])}: being written" if writing else "")
     if not files or not done:
         return
@@ -156,9 +157,10 @@ def _set(name: str, each: FileSet, listing: Listing, free: float | None, memory:
     if verdict is not None:
         with run.target(f"{name}: content"):
             if verdict.unknown:
-                raise ValueError(f"{newest.path}: {verdict.unknown}")
+                raise ValueError(f"{files_list.plain(newest.path)}: {verdict.unknown}")
             if verdict.hidden and not each.encrypted:
-                raise ValueError(f"{newest.path}: {verdict.hidden}; write encrypted = true, and give its password")
+                raise ValueError(f"{files_list.plain(newest.path)}: {verdict.hidden}; "
+                                 "write encrypted = true, and give its password")
 
 
 def _kept(name: str, count: int, memory: dict[str, Any], now: float) -> Reading:
@@ -192,7 +194,7 @@ def _verified(name: str, each: FileSet, newest: File, memory: dict[str, Any],
     if kept.get("key") == key and not wanted.password:  # a password may be another one after a restart
         verdict, ratio = msgspec.convert(kept["says"], Verdict), 1.0
     else:
-        seconds = max(0.0, until - time.monotonic())
+        seconds = max(_LEAST, until - time.monotonic())
         place = f"{name} {each.pattern}"
         work = ask(f"read {name}", newest.path, partial(files_verify.verify, place, newest, wanted, seconds))
         verdict, ratio = work.answer(seconds + _ANSWER)
@@ -227,7 +229,7 @@ def _in_time(name: str, each: FileSet, files: list[File], newest: File, faultles
     if not each.scheduled:
         return
     note = f"newest: {newest.name}, {files_dates.shown(newest.began, each.zone)}"
-    if files[-1].path in memory["moving"]:
+    if files_list.plain(files[-1].path) in memory["moving"]:
         note += f"; {files[-1].name} is being written"
     yield OVERDUE(each.overdue(newest.began, now), set=name, note=note)
     if "good" in memory:

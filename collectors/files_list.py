@@ -40,7 +40,7 @@ class File:
     @property
     def key(self) -> list[Any]:
         """What changes with its content; as JSON keeps it."""
-        return [self.path, self.size, self.mtime_ns, self.inode]
+        return [plain(self.path), self.size, self.mtime_ns, self.inode]
 
 
 @dataclass(slots=True)
@@ -61,6 +61,11 @@ class Left:
     bytes: int = 0
 
 
+def plain(path: str) -> str:
+    """As text that any file can hold: the kernel gives names in bytes that need be no UTF-8."""
+    return path.encode("utf-8", "backslashreplace").decode()
+
+
 def listed(pattern: str, zone: ZoneInfo) -> Listing:
     """The regular files that fit. Raises ValueError where there are too many to look at."""
     found, known = Listing(), set()
@@ -70,13 +75,18 @@ def listed(pattern: str, zone: ZoneInfo) -> Listing:
             if stat.S_ISLNK(status.st_mode):
                 target = os.path.realpath(path)
                 if os.path.dirname(target) != os.path.realpath(os.path.dirname(path)):
-                    found.outside.append(path)
+                    found.outside.append(plain(path))
                     continue
                 path, status = target, os.lstat(target)
         except FileNotFoundError:
             continue  # deleted since it was listed, or a link to nothing
-        if stat.S_ISREG(status.st_mode) and status.st_ino not in known:
-            known.add(status.st_ino)
+        except PermissionError:  # a folder whose names may be read, and nothing more
+            folder = os.path.dirname(path)
+            found.locked[plain(folder)] = refusal(folder)
+            continue
+        itself = status.st_dev, status.st_ino
+        if stat.S_ISREG(status.st_mode) and itself not in known:
+            known.add(itself)
             name, modified = os.path.basename(path), status.st_mtime
             found.files.append(File(path, status.st_size, status.st_mtime_ns, status.st_ino,
                                     files_dates.began(name, modified, zone), files_dates.claimed(name, modified, zone)))
@@ -86,16 +96,16 @@ def listed(pattern: str, zone: ZoneInfo) -> Listing:
 
 def settled(files: list[File], moving: dict[str, Any], now: float) -> list[File]:
     """Those that nobody writes any more. `moving` remembers the others: path -> size, time, since when it is so."""
-    young = {file.path: file for file in files if now - file.modified < QUIET}
-    for gone in moving.keys() - young.keys():
+    young = {plain(file.path) for file in files if now - file.modified < QUIET}
+    for gone in moving.keys() - young:
         del moving[gone]
     done = []
     for file in files:
-        if file.path in young:
-            state = [file.size, file.mtime_ns]
-            if moving.get(file.path, [])[:2] != state:
-                moving[file.path] = [*state, now]
-            if not now - moving[file.path][2] >= QUIET:
+        path, state = plain(file.path), [file.size, file.mtime_ns]
+        if path in young:
+            if moving.get(path, [])[:2] != state:
+                moving[path] = [*state, now]
+            if not now - moving[path][2] >= QUIET:
                 continue
         done.append(file)
     return done
@@ -138,7 +148,7 @@ def refusal(path: str) -> str:
     mend = f"give the service that group (a drop-in with SupplementaryGroups={group})"
     if mode & needed != needed:
         mend = f"chmod g+{'rx' if needed == 0o050 else 'r'} it and {mend}"
-    return f"{place}: user {me} may not read it ({owner}:{group}, mode {mode:04o}): {mend}"
+    return f"{plain(place)}: user {me} may not read it ({owner}:{group}, mode {mode:04o}): {mend}"
 
 
 def _named(ask: Any, number: int) -> str:
@@ -159,7 +169,7 @@ def _matching(pattern: str, locked: dict[str, str]) -> Iterator[str]:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except PermissionError:
-                locked[folder] = refusal(folder)
+                locked[plain(folder)] = refusal(folder)
                 continue
             seen += len(names)
             if seen > _ENTRIES:

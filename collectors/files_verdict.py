@@ -14,6 +14,7 @@ from collectors.files_dump import Dump, Judged
 from collectors.files_unpack import PIECE, Closed, Damaged, inflate, unpack
 from collectors.files_zip import Broken, Member, Source
 
+_MOST_TABLES = 10_000  # are told apart
 _GZIP = 31  # zlib's number for a gzip stream with its CRC
 
 
@@ -76,47 +77,59 @@ def judged(source: Source, name: str, wanted: Wanted) -> Generator[int, None, Ve
 
 
 @dataclass(slots=True)
+class _Faults:
+    """The first of its kind, and how many there are: an archive may have millions of members."""
+
+    first: str = ""
+    count: int = 0
+
+    def add(self, says: str) -> None:
+        self.first, self.count = self.first or says.strip(), self.count + 1
+
+
+@dataclass(slots=True)
 class _Found:
     """What is gathered from one file."""
 
-    broken: list[str] = field(default_factory=list)
-    unreadable: list[str] = field(default_factory=list)
-    incomplete: list[str] = field(default_factory=list)
-    hidden: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    closed: int = 0  # members that could not be looked at
+    broken: _Faults = field(default_factory=_Faults)
+    unreadable: _Faults = field(default_factory=_Faults)
+    incomplete: _Faults = field(default_factory=_Faults)
+    hidden: _Faults = field(default_factory=_Faults)
+    unknown: _Faults = field(default_factory=_Faults)
     dumps: int = 0
     sealed: int = 0  # dumps that are encrypted
     judged: int = 0
     ended: int = 0  # dumps that end as they should
+    closed: int = 0  # members that could not be looked at
     tables: set[str] = field(default_factory=set)
 
     def add(self, name: str, judged: Judged) -> None:
         self.judged += 1
-        self.tables |= judged.tables
+        if len(self.tables) < _MOST_TABLES:
+            self.tables |= judged.tables
         if judged.unreadable:
-            self.unreadable.append(f"{name} {judged.unreadable}".strip())
+            self.unreadable.add(f"{name} {judged.unreadable}")
         if judged.incomplete:
-            self.incomplete.append(f"{name} {judged.incomplete}".strip())
+            self.incomplete.add(f"{name} {judged.incomplete}")
         elif judged.incomplete is None and not judged.unreadable:
-            self.unknown.append(f"{name} {judged.why}".strip())
+            self.unknown.add(f"{name} {judged.why}")
         self.ended += judged.incomplete == ""
 
     def verdict(self, wanted: Wanted, members: int) -> Verdict:
-        all_seen = self.judged == self.dumps > 0
-        counted = all_seen and not self.unreadable
-        broken = self.broken[0] if self.broken else None if self.closed else ""
-        if len(self.broken) > 1:
-            broken = f"{broken}; {len(self.broken)} of {members} members have such a fault"
+        all_judged = self.judged == self.dumps > 0
+        counted = all_judged and not self.unreadable.count
+        whole = counted and not self.incomplete.count
+        broken = self.broken.first or (None if self.closed else "")
+        if self.broken.count > 1:
+            broken = f"{broken}; {self.broken.count} of {members} members have such a fault"
         return Verdict(
             broken=broken,
-            unreadable=self.unreadable[0] if self.unreadable else "" if all_seen else None,
-            incomplete=self.incomplete[0] if self.incomplete else "" if self.ended == self.dumps > 0 else None,
+            unreadable=self.unreadable.first or ("" if all_judged else None),
+            incomplete=self.incomplete.first or ("" if self.ended == self.dumps > 0 else None),
             tables=len(self.tables) if counted else None,
-            missing=tuple(table for table in wanted.tables if table not in self.tables)
-            if counted and not self.incomplete else (),
+            missing=tuple(table for table in wanted.tables if table not in self.tables) if whole else (),
             encrypted=self.sealed == self.dumps if self.dumps else None,
-            hidden=self.hidden[0] if self.hidden else "", unknown="; ".join(self.unknown[:2]))
+            hidden=self.hidden.first, unknown=self.unknown.first)
 
 
 def _zip(source: Source, wanted: Wanted) -> Generator[int, None, Verdict]:
@@ -132,10 +145,10 @@ def _zip(source: Source, wanted: Wanted) -> Generator[int, None, Verdict]:
         for member in files_zip.members(source, listed):
             count += 1
             yield from _member(source, member, wanted, found)
+        if wanted.dump and not found.dumps:
+            found.incomplete.add(f"holds no {wanted.dump} among its {count} members")
     except Broken as error:
-        found.broken.insert(0, str(error))
-    if wanted.dump and not found.dumps and not found.broken:
-        found.incomplete.append(f"holds no {wanted.dump} among its {count} members")
+        found.broken.add(str(error))
     return found.verdict(wanted, count)
 
 
@@ -151,15 +164,15 @@ def _member(source: Source, member: Member, wanted: Wanted, found: _Found) -> Ge
             for read, _ in pieces:
                 yield read
     except Broken as error:
-        found.broken.append(str(error))
+        found.broken.add(str(error))
     except Damaged as error:
-        found.broken.append(f"{member.shown}: its gzip stream is damaged at byte {error.read}: {error}")
+        found.broken.add(f"{member.shown}: its gzip stream is damaged at byte {error.read}: {error}")
     except Closed as error:
         found.closed += 1
-        (found.hidden if member.aes else found.unknown).append(str(error))
+        (found.hidden if member.aes else found.unknown).add(str(error))
     else:
         if is_dump and member.encrypted:
-            found.hidden.append(f"{member.shown} is encrypted: every byte holds, its text was not looked at")
+            found.hidden.add(f"{member.shown} is encrypted: every byte holds, its text was not looked at")
 
 
 def _dump_file(source: Source, wanted: Wanted, name: str) -> Generator[int, None, Verdict]:

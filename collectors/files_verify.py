@@ -53,7 +53,7 @@ class Bytes:
         same = [status.st_size, status.st_mtime_ns, status.st_ino] == self._file.key[1:]
         if not same or not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
-            raise FileNotFoundError(f"{self._file.path}: changed since it was listed")
+            raise FileNotFoundError(f"{files_list.plain(self._file.path)}: changed since it was listed")
         return self
 
     def __exit__(self, *_: object) -> None:
