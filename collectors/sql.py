@@ -13,7 +13,7 @@ from collectors.base import Metric, Reading, Run
 from collectors.mysql_connection import Database, DatabaseError, connect
 from collectors.sql_keeping import Kept, Moment
 from collectors.sql_presets import load, loaded
-from collectors.sql_queries import Query
+from collectors.sql_queries import LONGEST, Query
 from collectors.sql_walk import Walk
 
 EVERY = 60.0
@@ -29,7 +29,7 @@ PASS_AGE = Metric("jaga_sql_full_pass_seconds", "Since the last nightly pass thr
 
 _METRICS: Final = {"plain": VALUE, "seconds": SECONDS, "ratio": RATIO, "bytes": BYTES, "rupiah": RUPIAH}
 _APP, _SOCKET = "/var/www/koperasi/artisan", "/run/mysqld/mysqld.sock"
-_BUDGET = 20.0  # seconds of a run, after which passes go on in the next one
+_BUDGET = 20.0  # seconds of a run; what is left is for the next one
 
 
 class Sql(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ class Sql(msgspec.Struct, frozen=True, kw_only=True):
         for gone in run.memory.keys() - asked.keys():
             del run.memory[gone]
         lost = None
-        with connect(self.database) as session:
+        with connect(self.database, answer_seconds=2 * round(LONGEST)) as session:
             # the quick ones first: a walk takes what is left of the time
             for name, what in sorted(asked.items(), key=lambda pair: isinstance(pair[1], Walk)):
                 kept = Kept(name, what, run.memory.setdefault(name, {}))

@@ -96,8 +96,9 @@ class Kept:
         at = self._memory.get("at")
         due = at is None or not 0 <= moment.now - at < self.what.every - 1  # a second early is on time
         if isinstance(self.what, Walk):
-            self._walk(Walker(self.what, session, moment.places, moment.now), moment, due)
-        elif due:
+            if due or self._nightly(moment):
+                self._walk(Walker(self.what, session, moment.places, moment.now), moment, due)
+        elif due and time.monotonic() < moment.until:
             self._memory.pop("facts", None)  # an answer of before is not what is, if this one fails
             facts = self.what.ask(self.name, session, moment.places)
             self._memory["facts"], self._memory["at"] = msgspec.to_builtins(facts), moment.now
@@ -110,10 +111,8 @@ class Kept:
                 self._look(walker, base, moment)
             except (DatabaseError, ValueError) as error:
                 trouble = error
-        base, under = self._base("base"), self._base("pass")
-        if under is None and (base is None or not moment.last_night <= base.began <= moment.now):
-            under = walker.begin(moment.day)
-        if under is not None:
+        if self._nightly(moment):
+            under = self._base("pass") or walker.begin(moment.day)
             try:
                 done = walker.advance(under, moment.until)
             finally:
@@ -124,6 +123,15 @@ class Kept:
                 trouble = None
         if trouble is not None:
             raise trouble
+
+    def _nightly(self, moment: Moment) -> bool:
+        """Whether there is a pass to begin or to go on with. One that began before the last night is begun anew."""
+        def current(which: str) -> bool:
+            return which in self._memory and moment.last_night <= self._memory[which]["began"] <= moment.now
+
+        if not current("pass"):
+            self._memory.pop("pass", None)
+        return "pass" in self._memory or not current("base")
 
     def _look(self, walker: Walker, base: Base, moment: Moment) -> None:
         """Read what is new and open; a base that does not serve any more is dropped."""

@@ -18,7 +18,7 @@ import msgspec
 
 from collectors.mysql_connection import Session
 from collectors.quantities import Seconds
-from collectors.sql_queries import Fact, Unit, checked, limit, number
+from collectors.sql_queries import Fact, Unit, checked, limit, number, of
 
 KEPT: Final = 1000  # keys remembered; what is more is counted by night alone
 BITE: Final = 500  # keys in one IN (…)
@@ -102,6 +102,8 @@ class Walker:
     def __init__(self, walk: Walk, session: Session, places: Mapping[str, str], now: float) -> None:
         self.walk, self._session, self._now = walk, session, now
         self._places = dict(places)
+        self._statements = {field: checked(sql, field, PLACES)
+                            for field, sql in (("rows", walk.rows), ("sums", walk.sums)) if sql}
         limit(session, WITHIN, ROWS)
 
     def begin(self, day: str) -> Base:
@@ -165,20 +167,20 @@ class Walker:
     def _of_table(self, template: str, **numbers: int) -> str:
         return template.format(key=self.walk.key, table=self.walk.table, **numbers)
 
-    def _ask(self, sql: str, field: str, keys: str, day: str) -> list[dict[str, Any]]:
+    def _ask(self, field: str, keys: str, day: str) -> list[dict[str, Any]]:
         places = {**self._places, "keys": f"({keys})", "today": f"'{day}'", "new_year": f"'{day[:4]}-01-01'"}
-        return self._session.named(checked(sql, field, PLACES).fill(places))
+        return self._session.named(self._statements[field].fill(places))
 
     def _rows(self, keys: str, day: str) -> list[Row]:
-        return [Row(int(row["id"]), str(row.get("item", "")), number(row.get("amount", 0), "amount"),
+        return [Row(int(of(row, "id")), str(row.get("item", "")), number(row.get("amount", 0), "amount"),
                     float(number(row.get("age", 0), "age")), str(row.get("note", "")))
-                for row in self._ask(self.walk.rows, "rows", keys, day)]
+                for row in self._ask("rows", keys, day)]
 
     def _sums(self, keys: str, day: str) -> dict[str, Decimal]:
         if not self.walk.sums:
             return {}
-        row = self._ask(self.walk.sums, "sums", keys, day)[0]
-        return {column: number(value or 0, column) for column, value in row.items()}
+        return {column: number(value or 0, column)  # the sum of nothing is NULL
+                for row in self._ask("sums", keys, day) for column, value in row.items()}
 
     def _fact(self, told: Told, base: Base, rows: list[Row], sums: Mapping[str, Decimal]) -> Fact:
         count, amount, since = base.rest.get(told.item, (0, Decimal(0), self._now))
@@ -193,7 +195,7 @@ class Walker:
         elif told.of == "oldest":
             figure = Decimal(max([row.age for row in these] + ([self._now - since] if count else []), default=0))
         else:
-            figure = sums[told.of] if told.of in sums else number(None, told.of)
+            figure = of(sums, told.of)
         if told.unit == "yes":
             return Fact("plain", told.query, told.item, float(figure != 0), note)
         return Fact(told.unit, told.query, told.item, float(figure), note)

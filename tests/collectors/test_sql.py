@@ -1,12 +1,14 @@
 """The sql collector against a real MariaDB: own queries, limits, refusals by the server, what is held between."""
 
 import json
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collectors import sql
 from collectors.base import Run
 from collectors.mysql_connection import Database, DatabaseError
 from collectors.sql import Sql
@@ -50,6 +52,7 @@ def asking(shop: MariaDB) -> Callable[..., Looker]:
      {("value", "q", "tunai/1"): 1, ("value", "q", "tunai/0"): 1, ("value", "q", "kredit/1"): 1}),
     (Query(sql="SELECT amount FROM sales WHERE id = 9"), {}),  # no row is no reading, and no failure
     (Query(sql="SELECT 0.25", unit="ratio"), {("ratio", "q", ""): 0.25}),
+    (Query(sql="SELECT COUNT(*) FROM (SELECT DISTINCT seq FROM seq_1_to_500) many"), {("value", "q", ""): 500}),
     (Query(sql="SELECT 'tunai%', 4096 AS value", unit="bytes"), {("bytes", "q", ""): 4096}),
     (Query(sql="SHOW VARIABLES LIKE 'lower_case_table_names'", value="Value"), {("value", "q", ""): 0}),
     (Query(sql="SELECT TIMESTAMPDIFF(SECOND, MAX(at), :now) FROM sales", unit="seconds"), {("seconds", "q", ""): 7200}),
@@ -186,3 +189,15 @@ def test_an_own_preset_with_a_mistake_is_refused_with_its_place(tmp_path: Path, 
     with pytest.raises(ValueError, match=r"\w") as refused:
         Sql(database=K, presets=(str(file),))
     assert str(refused.value).startswith(f"presets: toko.toml, {says}")
+
+
+def test_the_app_is_discovered_where_it_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "_APP", str(tmp_path / "artisan"))
+    monkeypatch.setattr(sql, "_SOCKET", str(tmp_path / "mysqld.sock"))
+    assert Sql.discover() is None
+    (tmp_path / "artisan").touch()
+    (tmp_path / "mysqld.sock").touch()
+    section = tomllib.loads(Sql.discover() or "")["collectors"]["sql"]
+    assert section == {"presets": ["koperasi"],
+                       "database": {"socket": str(tmp_path / "mysqld.sock"), "database": "koperasi"}}
+    Sql(database=Database(**section["database"]), presets=tuple(section["presets"]))

@@ -1,6 +1,8 @@
 """The koperasi preset against the app's real tables: what hangs, what does not balance, and what each look costs."""
 
 import json
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from collectors import sql, sql_keeping, sql_walk
 from collectors.mysql_connection import Database
 from collectors.sql import Sql
-from collectors.sql_presets import FOLDER
+from collectors.sql_presets import FOLDER, load
 from sql_looker import NOW, Looker, Read
 from stack import koperasi
 from stack.mariadb import NEEDS, MariaDB
@@ -236,6 +238,15 @@ def test_a_pass_goes_on_in_the_next_run_where_time_is_up_and_nothing_is_claimed_
     assert books.looker.troubles == {}
 
 
+def test_a_pass_that_a_night_overtook_is_begun_anew(small_bites: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "_BUDGET", -1.0)
+    small_bites.looker.look(NOW)
+    assert json.loads(small_bites.looker.memory)["books"]["pass"]["day"] == "2026-11-23"
+    small_bites.looker.look(NOW + 2 * DAY)
+    under = json.loads(small_bites.looker.memory)["books"]["pass"]
+    assert (under["day"], under["after"]) == ("2026-11-25", 100)
+
+
 def test_a_table_that_was_emptied_or_restored_is_read_anew(small_bites: Books) -> None:
     books = small_bites
     books.sql("UPDATE journal_entry_lines SET debit = debit + 1 WHERE debit > 0 ORDER BY id LIMIT 1")
@@ -322,3 +333,13 @@ def test_what_a_look_by_day_reads_does_not_grow_with_the_books(books: Books) -> 
 
 def _rows_read(server: MariaDB) -> int:
     return sum(int(count) for _, count in server.sql("SHOW GLOBAL STATUS LIKE 'Handler_read%'"))
+
+
+def test_the_page_grants_what_the_preset_reads_and_nothing_more() -> None:
+    page = (Path(__file__).parents[2] / "docs/sql.md").read_text()
+    granted = re.findall(r"^GRANT SELECT \((.*)\) ON koperasi\.(\w+) TO 'jaga'@'localhost';$", page, re.M)
+    reads: dict[str, set[str]] = defaultdict(set)
+    for what in load("koperasi").values():
+        for table, columns in what.reads.items():
+            reads[table] |= set(columns)
+    assert {table: set(columns.split(", ")) for columns, table in granted} == reads
