@@ -17,27 +17,29 @@ _KEY = r"(?:passw(?:or)?d|passwd|secret|token|api_?key|server_?key|client_?key|a
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _ADDRESS = rf"{_OCTET}(?:\.{_OCTET}){{3}}(?!\d)"
 _UNIT = r"(?! ?(?:bytes?|[kKMG]i?B|ms|milliseconds?|s|seconds?|detik|x)\b)"
-_MASKS: tuple[tuple[re.Pattern[str], str], ...] = tuple((re.compile(pattern), instead) for pattern, instead in (
-    (r"(?<=://)[^\s/@]*@", f"{HIDDEN}@"),  # https://user:password@host
-    (r"(?<=\w)\?[\w.%\[\]-]+=[^\s'\")]*", f"?{HIDDEN}"),  # what a URL asks for
-    (r"\bbot\d{6,}:[\w-]{20,}", f"bot{HIDDEN}"),  # Telegram has its token in the path
-    (r"\b(Bearer|Basic) [\w.~+/=-]{8,}", rf"\1 {HIDDEN}"),
-    (rf"(?i)((?<![a-z]){_KEY}\b[\"']?\s*(?:=>|[=:])\s*[\"']?)(?!(?:YES|NO)\))[^\s\"',;&)]+", rf"\1{HIDDEN}"),
-    (r"(?<![\w-])(?:[A-Z]{2}-)?Mid-(?:server|client)-[\w-]+", HIDDEN),  # Midtrans
+# Each with what a text must hold to be looked through at all, which saves half of the time.
+_MASKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple((needle, re.compile(pattern), instead)
+                                                             for needle, pattern, instead in (
+    ("://", r"(?<=://)[^\s/@]*@", f"{HIDDEN}@"),  # https://user:password@host
+    ("?", r"(?<=\w)\?[\w.%\[\]-]+=[^\s'\")]*", f"?{HIDDEN}"),  # what a URL asks for
+    ("bot", r"\bbot\d{6,}:[\w-]{20,}", f"bot{HIDDEN}"),  # Telegram has its token in the path
+    (" ", r"\b(Bearer|Basic) [\w.~+/=-]{8,}", rf"\1 {HIDDEN}"),
+    ("", rf"(?i)((?<![a-z]){_KEY}\b[\"']?\s*(?:=>|[=:])\s*[\"']?)(?!(?:YES|NO)\))[^\s\"',;&)]+", rf"\1{HIDDEN}"),
+    ("Mid-", r"(?<![\w-])(?:[A-Z]{2}-)?Mid-(?:server|client)-[\w-]+", HIDDEN),  # Midtrans
     # Tokens by their looks: JWT; 24 and more of small and capital letters and digits; of hexadecimal digits
-    (r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?", HIDDEN),
-    (r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[\w-]{24,}", HIDDEN),
-    (r"(?<![\w-])[0-9a-fA-F]{24,}(?![\w-])", HIDDEN),
-    (r"(?<![\w.%+-])([\w%+])[\w.%+-]*@((?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,})", rf"\1{HIDDEN}@\2"),
-    (r"(?i)\b(Rp|IDR)\.? ?-?\d(?:[.,]?\d)*", rf"\1 {HIDDEN}"),
+    ("eyJ", r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?", HIDDEN),
+    ("", r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[\w-]{24,}", HIDDEN),
+    ("", r"(?<![\w-])[0-9a-fA-F]{24,}(?![\w-])", HIDDEN),
+    ("@", r"(?<![\w.%+-])([\w%+])[\w.%+-]*@((?:[\w-]{1,63}\.){1,8}[A-Za-z]{2,})", rf"\1{HIDDEN}@\2"),
+    ("", r"(?i)\b(Rp|IDR)\.? ?-?\d(?:[.,]?\d)*", rf"\1 {HIDDEN}"),
     # 1.500.000,00 and 1,500,000.00, but no addresses; 150000.00
-    (rf"(?<![\w.,])(?!{_ADDRESS})\d{{1,3}}(?:\.\d{{3}})+(?:,\d{{1,2}})?(?![\w.])", HIDDEN),
-    (r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?(?![\w,])", HIDDEN),
-    (rf"(?<![\w.])\d+\.\d{{2}}(?![\w.]){_UNIT}", HIDDEN),
+    (".", rf"(?<![\w.,])(?!{_ADDRESS})\d{{1,3}}(?:\.\d{{3}})+(?:,\d{{1,2}})?(?![\w.])", HIDDEN),
+    (",", r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?(?![\w,])", HIDDEN),
+    (".", rf"(?<![\w.])\d+\.\d{{2}}(?![\w.]){_UNIT}", HIDDEN),
     # telephone numbers: +62 812-3456-7890, 0812 3456 7890, 021-5551234
-    (r"(?<![\w.+-])(?:\+\d{1,3}[ -]?|62|0)\d{2,3}(?:[ -]?\d{3,5}){2,3}(?!\w)", HIDDEN),
+    ("", r"(?<![\w.+-])(?:\+\d{1,3}[ -]?|62|0)\d{2,3}(?:[ -]?\d{3,5}){2,3}(?!\w)", HIDDEN),
     # NIK, account and member numbers, bare amounts; no SQLSTATE, no host:port, no order id, no size or duration
-    (rf"(?<![\w.])(?<!SQLSTATE\[)(?<!\w:)(?<![A-Za-z]-)\d{{5,}}(?![\w-]){_UNIT}", HIDDEN),
+    ("", rf"(?<![\w.])(?<!SQLSTATE\[)(?<!\w:)(?<![A-Za-z]-)\d{{5,}}(?![\w-]){_UNIT}", HIDDEN),
 ))
 # A word and the number behind it.
 _COUNTED = re.compile(r"(?<![A-Za-z_])([A-Za-z_]{3,60})([\"']?\s?[=:]?\s?-?)\d(?:[.,]?\d){2,}")
@@ -77,8 +79,9 @@ def masked(text: str, length: int = 200) -> str:
     query = _QUERY.search(text)
     before = _QUOTED.sub(_unquoted, text[:query.start(1)] if query else text)
     before = _COUNTED.sub(_uncounted, before)
-    for pattern, instead in _MASKS:
-        before = pattern.sub(instead, before)
+    for needle, pattern, instead in _MASKS:
+        if needle in before:
+            before = pattern.sub(instead, before)
     return _cut(before + _interpolated(query[1]) if query else before, length)
 
 
