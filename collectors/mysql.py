@@ -136,7 +136,7 @@ class Mysql(Database, msgspec.Struct, frozen=True, kw_only=True):  # Struct is n
 
 
 def _server(server: Server, connected: list[Process], memory: dict[str, Any], now: float) -> Iterator[Reading]:
-    version = str(server.settings["version"])
+    version = str(server.settings["version"]).removesuffix("-log")  # it says so while it logs slow statements
     used, most = server.number("Threads_connected"), float(server.settings["max_connections"])
     totals = counted(memory, server, "Connection_errors_max_connections", "Aborted_connects", "Aborted_clients",
                      "Innodb_buffer_pool_read_requests", "Innodb_buffer_pool_reads")
