@@ -4,6 +4,7 @@ import os
 import re
 import time
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from functools import partial
 from statistics import median
 from typing import Any
@@ -94,7 +95,7 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
                     with run.target(f"{name}: {folder}"):
                         raise PermissionError(why)
                 if listing.files or not listing.locked:  # what may not be looked at is not missing
-                    yield from _set(name, each, listing, free, memory[name], run, until)
+                    yield from _Set(name, each, memory[name], run, until).readings(listing, free)
             if each.temp:
                 with run.target(f"{name}: {each.temp}"):
                     left = ask("walk", each.temp, partial(files_list.left, each.temp)).answer(_ANSWER)
@@ -129,112 +130,125 @@ def _seen(each: FileSet) -> tuple[Listing, float | None]:
     return listing, min(status.f_bavail * status.f_frsize for status in map(os.statvfs, folders))
 
 
-def _set(name: str, each: FileSet, listing: Listing, free: float | None, memory: dict[str, Any], run: Run,
-         until: float) -> Iterator[Reading]:
-    files, now = listing.files, run.now
-    yield FOUND(bool(files), set=name, note="" if files else f"nothing fits {each.pattern}")
-    yield OUTSIDE(len(listing.outside), set=name, note=", ".join(listing.outside[:3]))
-    yield _kept(name, len(files), memory, now)
-    done = files_list.settled(files, memory.setdefault("moving", {}), now)
-    writing = [file.name for file in files if files_list.plain(file.path) in memory["moving"]]
-    yield COUNT(len(files), set=name, note=f"{', '.join(writing[:3])}: being written" if writing else "")
-    if not files or not done:
-        return
-    last = max(files, key=lambda file: file.claimed)
-    ahead = last.claimed - now if last.claimed > now + files_dates.EARLY else 0.0
-    yield AHEAD(ahead, set=name, note=f"{last.name}: {files_dates.shown(last.claimed, each.zone)}" if ahead else "")
-    past = [file for file in done if file.began <= now + files_dates.EARLY]
-    newest = (past or done)[-1]
-    yield SIZE(newest.size, set=name, note=newest.name)
-    if free is not None and newest.size:
-        yield ROOM(free / newest.size, set=name, note=f"{_size(free)} free, {newest.name} has {_size(newest.size)}")
-    verdict: Verdict | None = Verdict()  # of a file whose content nobody can judge, nothing bad is known
-    if files_verdict.can_judge(newest.name):
-        verdict = yield from _verified(name, each, newest, memory, until)
-    yield from _compared(name, past, memory)  # behind the content, which may explain it
-    if past:
-        yield from _in_time(name, each, files, newest, verdict is not None and not verdict.faulty, memory, now)
-    if verdict is not None:
-        with run.target(f"{name}: content"):
-            if verdict.unknown:
-                raise ValueError(f"{files_list.plain(newest.path)}: {verdict.unknown}")
-            if verdict.hidden and not each.encrypted:
-                raise ValueError(f"{files_list.plain(newest.path)}: {verdict.hidden}; "
-                                 "write encrypted = true, and give its password")
+@dataclass(slots=True)
+class _Set:
+    """One set in one run: `memory` is its own, `until` (monotonic) ends the reading of files."""
 
+    name: str
+    options: FileSet
+    memory: dict[str, Any]
+    run: Run
+    until: float
 
-def _kept(name: str, count: int, memory: dict[str, Any], now: float) -> Reading:
-    most, at = memory.get("most", [0, 0.0])
-    if count > most or not 0 <= now - at < _REMEMBERED or (count == most and now - at > _REMEMBERED / 24):
-        memory["most"] = [count, now]  # no oftener, for each change of the memory is a write
-        most = count
-    return KEPT(count / most if most else 1.0, set=name, note=f"{count} of {most} files")
+    def readings(self, listing: Listing, free: float | None) -> Iterator[Reading]:
+        files, now = listing.files, self.run.now
+        yield FOUND(bool(files), set=self.name, note="" if files else f"nothing fits {self.options.pattern}")
+        yield OUTSIDE(len(listing.outside), set=self.name, note=", ".join(listing.outside[:3]))
+        yield self._kept(len(files))
+        done = files_list.settled(files, self.memory.setdefault("moving", {}), now)
+        moving = ", ".join(file.name for file in files if files_list.plain(file.path) in self.memory["moving"])[:100]
+        yield COUNT(len(files), set=self.name, note=f"{moving}: being written" if moving else "")
+        if not done:
+            return
+        yield self._ahead(max(files, key=lambda file: file.claimed))
+        past = [file for file in done if file.began <= now + files_dates.EARLY]
+        newest = (past or done)[-1]
+        yield SIZE(newest.size, set=self.name, note=newest.name)
+        if free is not None and newest.size:
+            note = f"{_size(free)} free, {newest.name} has {_size(newest.size)}"
+            yield ROOM(free / newest.size, set=self.name, note=note)
+        verdict: Verdict | None = Verdict()  # of a file whose content nobody can judge, nothing bad is known
+        content = f"{self.name}: content"
+        if files_verdict.can_judge(newest.name):
+            with self.run.target(content):
+                verdict = yield from self._content(newest)
+        if past:
+            yield from self._compared(past)  # behind the content, which may explain it
+            yield from self._in_time(newest, moving)
+            if not self.run.targets.get(content):
+                yield from self._good(newest, verdict)
 
+    def _kept(self, count: int) -> Reading:
+        most, at = self.memory.get("most", [0, 0.0])
+        age = self.run.now - at
+        if count > most or not 0 <= age < _REMEMBERED or (count == most and age > _REMEMBERED / 24):
+            self.memory["most"] = [count, self.run.now]  # no oftener, for each change of the memory is a write
+            most = count
+        return KEPT(count / most if most else 1.0, set=self.name, note=f"{count} of {most} files")
 
-def _compared(name: str, past: list[File], memory: dict[str, Any]) -> Iterator[Reading]:
-    """The newest size beside those before it, which are remembered where each file replaces the last one."""
-    if not past:
-        return
-    newest = past[-1]
-    known = {**dict(memory.get("sizes", [])), **{file.began: file.size for file in past}}
-    before = [known[began] for began in sorted(known) if began < newest.began][-_BEFORE:]
-    memory["sizes"] = [[began, known[began]] for began in sorted(known)][-_BEFORE - 1:]
-    if len(before) >= _ENOUGH and (usual := median(before)):
-        yield SIZE_RATIO(newest.size / usual, set=name,
-                         note=f"{newest.name}: {_size(newest.size)}; the {len(before)} before: about {_size(usual)}")
+    def _ahead(self, last: File) -> Reading:
+        ahead = last.claimed - self.run.now
+        if ahead <= files_dates.EARLY:
+            return AHEAD(0, set=self.name)
+        return AHEAD(ahead, set=self.name, note=f"{last.name}: {self._shown(last.claimed)}")
 
+    def _content(self, newest: File) -> Generator[Reading, None, Verdict | None]:
+        """Read on, and tell the verdict where there is one. Raises what cannot be known."""
+        verdict, ratio = self._verified(newest)
+        yield READ(ratio, set=self.name, note=newest.name)
+        if verdict is None:
+            return None
+        for metric, fault in ((INTACT, verdict.broken), (READABLE, verdict.unreadable), (COMPLETE, verdict.incomplete)):
+            if fault is not None:
+                yield metric(not fault, set=self.name, note=f"{newest.name}: {fault}" if fault else "")
+        if verdict.tables is not None:
+            yield TABLES(verdict.tables, set=self.name, note=newest.name)
+            if self.options.tables:
+                missing = ", ".join(verdict.missing[:5])
+                yield MISSING(len(verdict.missing), set=self.name, note=f"{newest.name}: {missing}")
+        if verdict.encrypted is not None:
+            yield ENCRYPTED(verdict.encrypted, set=self.name)
+            if self.options.encrypted:
+                yield OPEN(not verdict.encrypted, set=self.name, note=newest.name)
+        yield HIDDEN(bool(verdict.hidden), set=self.name, note=verdict.hidden)
+        if verdict.unknown:
+            raise ValueError(f"{newest.name}: {verdict.unknown}")
+        if verdict.hidden and not self.options.encrypted:
+            raise ValueError(f"{newest.name}: {verdict.hidden}; write encrypted = true, and give its password")
+        return verdict
 
-def _verified(name: str, each: FileSet, newest: File, memory: dict[str, Any],
-              until: float) -> Generator[Reading, None, Verdict | None]:
-    """Read on, and tell the verdict where there is one. It is kept, so that each file is read once."""
-    wanted = each.wanted()
-    key = [*newest.key, wanted.mark]
-    kept = memory.get("verdict", {})
-    verdict: Verdict | None
-    if kept.get("key") == key and not wanted.password:  # a password may be another one after a restart
-        verdict, ratio = msgspec.convert(kept["says"], Verdict), 1.0
-    else:
-        seconds = max(_LEAST, until - time.monotonic())
-        place = f"{name} {each.pattern}"
-        work = ask(f"read {name}", newest.path, partial(files_verify.verify, place, newest, wanted, seconds))
+    def _verified(self, newest: File) -> tuple[Verdict | None, float]:
+        """The verdict, and how much was read. It is kept, so that each file is read once."""
+        wanted = self.options.wanted()
+        key = [*newest.key, wanted.mark]
+        kept = self.memory.get("verdict", {})
+        if kept.get("key") == key and not wanted.password:  # a password may be another one after a restart
+            return msgspec.convert(kept["says"], Verdict), 1.0
+        seconds = max(_LEAST, self.until - time.monotonic())
+        place = f"{self.name} {self.options.pattern}"
+        work = ask(f"read {self.name}", newest.path, partial(files_verify.verify, place, newest, wanted, seconds))
         verdict, ratio = work.answer(seconds + _ANSWER)
         if verdict is not None:
-            memory["verdict"] = {"key": key, "says": msgspec.to_builtins(verdict)}
-    yield READ(ratio, set=name, note=newest.name)
-    if verdict is not None:
-        yield from _content(name, each, newest, verdict)
-    return verdict
+            self.memory["verdict"] = {"key": key, "says": msgspec.to_builtins(verdict)}
+        return verdict, ratio
 
+    def _compared(self, past: list[File]) -> Iterator[Reading]:
+        """The newest size beside those before it, which are remembered where each file replaces the last one."""
+        newest = past[-1]
+        known = {**dict(self.memory.get("sizes", [])), **{file.began: file.size for file in past}}
+        before = [known[began] for began in sorted(known) if began < newest.began][-_BEFORE:]
+        self.memory["sizes"] = [[began, known[began]] for began in sorted(known)][-_BEFORE - 1:]
+        if len(before) >= _ENOUGH and (usual := median(before)):
+            note = f"{newest.name}: {_size(newest.size)}; the {len(before)} before: about {_size(usual)}"
+            yield SIZE_RATIO(newest.size / usual, set=self.name, note=note)
 
-def _content(name: str, each: FileSet, newest: File, said: Verdict) -> Iterator[Reading]:
-    for metric, fault in ((INTACT, said.broken), (READABLE, said.unreadable), (COMPLETE, said.incomplete)):
-        if fault is not None:
-            yield metric(not fault, set=name, note=f"{newest.name}: {fault}" if fault else "")
-    if said.tables is not None:
-        yield TABLES(said.tables, set=name, note=newest.name)
-        if each.tables:
-            yield MISSING(len(said.missing), set=name, note=f"{newest.name}: {', '.join(said.missing[:5])}")
-    if said.encrypted is not None:
-        yield ENCRYPTED(said.encrypted, set=name)
-        if each.encrypted:
-            yield OPEN(not said.encrypted, set=name, note="" if said.encrypted else f"{newest.name} is not encrypted")
-    yield HIDDEN(bool(said.hidden), set=name, note=said.hidden)
+    def _in_time(self, newest: File, moving: str) -> Iterator[Reading]:
+        yield AGE(self.run.now - newest.began, set=self.name, note=newest.name)
+        if self.options.scheduled:
+            note = f"newest: {newest.name}, {self._shown(newest.began)}"
+            yield OVERDUE(self.options.overdue(newest.began, self.run.now), set=self.name,
+                          note=f"{note}; {moving} is being written" if moving else note)
 
+    def _good(self, newest: File, verdict: Verdict | None) -> Iterator[Reading]:
+        if verdict is not None and not verdict.faulty:
+            self.memory["good"] = max(newest.began, self.memory.get("good", 0.0))
+        good = self.memory.get("good")
+        if good is not None and self.options.scheduled:
+            yield GOOD_OVERDUE(self.options.overdue(good, self.run.now), set=self.name,
+                               note=f"last good one: {self._shown(good)}")
 
-def _in_time(name: str, each: FileSet, files: list[File], newest: File, faultless: bool, memory: dict[str, Any],
-             now: float) -> Iterator[Reading]:
-    yield AGE(now - newest.began, set=name, note=newest.name)
-    if faultless:
-        memory["good"] = max(newest.began, memory.get("good", 0.0))
-    if not each.scheduled:
-        return
-    note = f"newest: {newest.name}, {files_dates.shown(newest.began, each.zone)}"
-    if files_list.plain(files[-1].path) in memory["moving"]:
-        note += f"; {files[-1].name} is being written"
-    yield OVERDUE(each.overdue(newest.began, now), set=name, note=note)
-    if "good" in memory:
-        good = f"last good one: {files_dates.shown(memory['good'], each.zone)}"
-        yield GOOD_OVERDUE(each.overdue(memory["good"], now), set=name, note=good)
+    def _shown(self, at: float) -> str:
+        return files_dates.shown(at, self.options.zone)
 
 
 def _size(count: float) -> str:

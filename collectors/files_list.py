@@ -35,7 +35,7 @@ class File:
 
     @property
     def name(self) -> str:
-        return os.path.basename(self.path)
+        return plain(os.path.basename(self.path))
 
     @property
     def key(self) -> list[Any]:

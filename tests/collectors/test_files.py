@@ -259,7 +259,9 @@ def test_a_file_that_may_not_be_read_is_told_although_its_folder_may(closed: Sho
     seen = closed.look()
     assert (seen["found"], seen["count"]) == (1, 1)
     assert "intact" not in seen
-    assert seen.troubles == {"harian": (
+    assert seen["overdue_seconds"] == 0  # that it is there in time is known
+    assert "good_overdue_seconds" not in seen  # whether it is good is not
+    assert seen.troubles == {"harian: content": (
         f"{path}: user nobody may not read it (root:www-data, mode 0640): give the service that group (a drop-in with "
         "SupplementaryGroups=www-data)")}
 
@@ -377,8 +379,8 @@ def test_an_encrypted_archive_is_told_from_an_open_one(shop: Shop) -> None:
 def test_a_dump_of_unknown_kind_is_a_target_that_failed(shop: Shop) -> None:
     shop.backup(0, name="a.sql", content=b"CREATE TABLE a (b int);\n-- selesai\n")
     seen = shop.look(pattern=f"{shop.folder}/*.sql")
-    assert seen.troubles == {"harian: content": f"{shop.folder}/a.sql: is no dump of a kind that Jaga knows: write its "
-                                                "last line as ends_with"}
+    assert seen.troubles == {"harian: content": "a.sql: is no dump of a kind that Jaga knows: write its last line as "
+                                                "ends_with"}
     assert shop.look(pattern=f"{shop.folder}/*.sql", ends_with="-- selesai")["dump_complete"] == 1
 
 
@@ -414,7 +416,7 @@ def test_a_file_that_vanishes_while_it_is_looked_at_is_no_fault_of_the_others(sh
     monkeypatch.setattr(files_verify.Bytes, "__enter__", late)
     seen = shop.look()
     assert seen["count"] == 1
-    assert "No such file" in seen.troubles["harian"]
+    assert "No such file" in seen.troubles["harian: content"]
 
 
 def test_a_dying_disk_is_a_broken_backup(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
