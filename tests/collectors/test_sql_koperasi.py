@@ -1,10 +1,11 @@
 """The koperasi preset against the app's real tables: what hangs, what does not balance, and what each look costs."""
 
 import json
+import random
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,47 @@ def test_what_has_no_known_cause_is_other(books: Books, change: str, other: str)
     total = changed[("rupiah", "books_difference", "total")]
     assert total == changed[("rupiah", "books_difference", "other")]
     assert other == "unlike" or total == -25_000_000
+
+
+FAULTS = (
+    "UPDATE journal_entry_lines SET debit = debit + {n} WHERE debit > 0 ORDER BY RAND({n}) LIMIT 3",
+    "UPDATE journal_entry_lines SET credit = 0 WHERE credit > 0 ORDER BY RAND({n}) LIMIT 1",
+    "DELETE FROM journal_entry_lines ORDER BY RAND({n}) LIMIT 2",
+    "UPDATE journal_entries SET status = 'draft' ORDER BY RAND({n}) LIMIT 4",
+    "UPDATE journal_entries SET transaction_date = transaction_date - INTERVAL {n} DAY ORDER BY RAND({n}) LIMIT 9",
+    "UPDATE accounts SET normal_balance = IF(normal_balance = 'debit', 'credit', 'debit') ORDER BY RAND({n}) LIMIT 1",
+    "UPDATE accounts SET type = ELT(1 + {n} % 5, 'asset', 'liability', 'equity', 'revenue', 'expense')"
+    " ORDER BY RAND({n}) LIMIT 1",
+    "UPDATE journal_entry_lines SET account_id = 1 + {n} % 20 ORDER BY RAND({n}) LIMIT 5",
+    "DELETE FROM accounts ORDER BY RAND({n}) LIMIT 1",
+)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_difference_is_what_the_apps_own_neraca_shows(small_bites: Books, seed: int) -> None:
+    """Against the facts' wording, account by account, whatever is wrong with the books; day and night say the same."""
+    books, pick = small_bites, random.Random(seed)
+    for night in range(3):
+        books.sql("SET foreign_key_checks = 0; " + pick.choice(FAULTS).format(n=pick.randint(2, 400)))
+        day = datetime.fromtimestamp(NOW + night * DAY, UTC).date()
+        read = books.looker.look(NOW + night * DAY)
+        assert read[("rupiah", "books_difference", "total")] == _neraca(books.server, day)
+        parts = [read[("rupiah", "books_difference", item)] for item in ("unclosed_year", "contra_accounts", "other")]
+        assert sum(parts) == read[("rupiah", "books_difference", "total")]
+
+
+def _neraca(server: MariaDB, day: date) -> float:
+    """Assets less liabilities and equity, as the app adds them up."""
+    lines = server.sql(
+        "SELECT a.code, a.type, a.normal_balance, e.transaction_date, l.debit, l.credit FROM journal_entry_lines l"
+        " JOIN journal_entries e ON e.id = l.journal_entry_id JOIN accounts a ON a.id = l.account_id"
+        f" WHERE e.status = 'posted' AND e.transaction_date <= '{day}'", BOOKS)
+    balance, earnings = {"1": 0, "2": 0, "3": 0, "4": 0, "5": 0}, 0
+    for code, kind, normal, on, debit, credit in lines:
+        balance[code[0]] += debit - credit if normal == "debit" else credit - debit
+        if kind in ("revenue", "expense") and on >= date(day.year, 1, 1):
+            earnings += credit - debit
+    return float(balance["1"] - balance["2"] - balance["3"] - earnings)
 
 
 def test_what_is_no_fault_is_none(books: Books) -> None:

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from collectors.mysql import Mysql
 from collectors.mysql_connection import Database
 from collectors.sql import Sql
 from collectors.sql_queries import Query
@@ -145,3 +147,38 @@ def test_a_query_that_would_write_behind_our_back(story: Story) -> None:
     story.ask("dibayar", "SELECT COUNT(*) FROM transactions WHERE status = 'pending' AND id > 200")
     story.look(minute=4)
     story.same("query-refused")
+
+
+def test_a_dead_database_is_one_message(tmp_path: Path) -> None:
+    """What was wrong in the books before is unknown meanwhile, and neither over nor told again."""
+    with MariaDB(tmp_path / "database") as server:
+        koperasi.load(server)
+        server.sql("CREATE USER jaga_kabar@'%'; GRANT SELECT ON koperasi.* TO jaga_kabar@'%';"
+                   "GRANT PROCESS, SHOW VIEW ON *.* TO jaga_kabar@'%'")
+        database = Database(port=server.port, user="jaga_kabar", database="koperasi")
+        watched = {"mysql": Mysql(port=server.port, user="jaga_kabar", slow_log="off"),
+                   "sql": Sql(database=database, presets=("koperasi",))}
+        told = Told(*watched)
+
+        def look(minute: int) -> None:
+            for name, collector in watched.items():
+                told.look(name, collector, minute=minute)
+
+        off = "UPDATE journal_entry_lines SET debit = debit + {} WHERE journal_entry_id = 2 AND debit > 0"
+        server.sql(off.format(1), "koperasi")
+        look(0)
+        assert told.open == ["books_difference", "books_unbalanced"]  # the second explains the first
+        server.stop()
+        for minute in range(1, 8):
+            look(minute)
+        server.start()
+        server.sql(off.format(-1), "koperasi")
+        for minute in range(8, 15):
+            look(minute)
+    assert told.open == []
+    assert told.subjects == [
+        "[Jaga PERINGATAN] M4J Jurnal yang tidak seimbang (debit dan kredit berbeda): 1",
+        "[Jaga KRITIS] D6P Database di server tidak menjawab",
+        "[Jaga SELESAI] D6P Database di server tidak menjawab (6 menit)",
+        "[Jaga SELESAI] M4J Jurnal yang tidak seimbang (debit dan kredit berbeda): 0 (8 menit)",
+    ]
