@@ -30,7 +30,7 @@ LONGEST = 2**20  # bytes that are waited for until something ends; what is longe
 MOST = 50  # files that are followed; more than that are the oldest, which nobody writes to
 LINE_QUIET, PART_QUIET = 2.0, 30.0  # seconds without a byte until a whole line, and a part of a line, is the last
 RETIRED = 2 * 3600.0  # seconds without a byte until a rotated file is let go: queue workers hold it open for an hour
-_EDGE = 256  # bytes at each end that make the fingerprint; so many are read again before each piece
+_EDGE = 256  # bytes at each end that make the fingerprint; so many are looked at again behind each piece
 _ROTATED = re.compile(r"[.-]\d{1,10}(?:[.-]\d{1,10})*$")  # logrotate: laravel.log.1, laravel.log-20261122
 
 # take(data, inside, end) -> (taken, inside). `inside`: 0 where data begins anew, 1 in the middle of something (as where
@@ -252,10 +252,10 @@ def _drain(descriptor: int, status: os.stat_result, file: _File, take: Take, see
     try:
         size = CHUNK
         while seen.taken < limit:
-            data = os.pread(descriptor, len(before) + size, file.at - len(before))
-            if not data.startswith(before):
+            data = os.pread(descriptor, size, file.at)
+            if os.pread(descriptor, len(before), file.at - len(before)) != before:
                 break  # truncated under our hands
-            last, data = len(data) < len(before) + size, data[len(before):]
+            last = len(data) < size
             whole = data.endswith(b"\n")
             end = last and (quiet >= (LINE_QUIET if whole else PART_QUIET) or (whole and file.rotated))
             taken, inside = take(data, file.inside, end or size > LONGEST) if data else (0, file.inside)
