@@ -103,7 +103,9 @@ def test_only_so_many_are_named_at_a_time() -> None:
     assert (len(named), group) == (NAMED, 9 - NAMED)
     few = [kind(f"E app/{name}.php:1", 60) for name in "abcd"]
     assert len(Story().look(1, *few[:NAMED_AT_ONCE])[0]) == NAMED_AT_ONCE
-    assert Story().look(1, *few) == ([], 4, [])
+    story = Story()
+    assert story.look(1, *few) == ([], 4, [])
+    assert story.look(2, kind("E app/z.php:1", 120)) == ([], 5, [])
 
 
 def test_what_a_dead_service_makes_the_application_say_is_no_news_here() -> None:
@@ -225,6 +227,26 @@ def test_one_benign_line_is_nothing(root: Path) -> None:
     thrown = '"[object] (App\\\\Exceptions\\\\Harmless(code: 0): x at /srv/app/X.php:3)\n[stacktrace]\n#0 {main}\n"'
     looks.write(("WARNING", "lambat"), ("ERROR", "ramalan cuaca hilang"), ("ERROR", f'x {{"exception":{thrown}}}'))
     assert looks.look(1) == {"log_readable": 1, "log_entries_total WARNING": 1, "log_entries_total ERROR": 2}
+
+
+def test_what_was_written_a_moment_before_the_first_look_is_known_too(root: Path) -> None:
+    looks = Looks(root)
+    looks.write(("ERROR", "tadi"), ("ERROR", "baru saja"))
+    assert looks.look(0)["errors_day"] == 2
+    assert not any(name.startswith("error_new") for name in looks.look(1))
+
+
+def test_a_log_that_is_added_later_brings_no_news_of_what_it_held(root: Path) -> None:
+    looks = Looks(root)
+    looks.look(0)
+    looks.write(*[("ERROR", "lama")] * 50, minute=-90, log="bayar.log")
+    looks.collector = Laravel(path=str(root), env="", user=ME,
+                              log=("storage/logs/laravel.log", "storage/logs/laravel-*.log", "storage/logs/bayar.log"))
+    said = looks.look(1)
+    assert (said["errors_day"], "errors_recent" in said) == (50, False)
+    assert not any(name.startswith(("error_new", "error_kinds_new")) for name in said)
+    looks.write(("ERROR", "baru"), minute=1.5, log="bayar.log")
+    assert [name[:9] for name in looks.look(2) if name.startswith("error_new")] == ["error_new"]
 
 
 def test_errors_are_counted_while_they_are_recent(root: Path) -> None:
@@ -353,6 +375,44 @@ def test_a_log_that_may_not_be_read_is_told_and_what_it_held_is_no_news_later(ro
         said = looks.look(5)
         assert (said["log_readable"], said["errors_day"]) == (1, 50)
         assert not any(name.startswith(("error_new", "error_kinds_new", "errors_recent")) for name in said)
+
+
+@needs_root
+def test_a_file_that_opens_later_is_no_burst_of_long_ago(root: Path) -> None:
+    looks = Looks(root)
+    looks.write(("INFO", "struk"), minute=-200)
+    looks.log.chmod(0o644)
+    with somebody():
+        assert looks.look(-100)["log_readable"] == 1
+    looks.write(*[("ERROR", "gagal cetak")] * 50, minute=-90, log="laravel-2026-11-22.log")
+    looks.log.with_name("laravel-2026-11-22.log").chmod(0)
+    with somebody():
+        assert "log_readable" not in looks.look(-1)
+    looks.log.with_name("laravel-2026-11-22.log").chmod(0o644)
+    with somebody():
+        said = looks.look(0)
+    assert (said["errors_day"], "errors_recent" in said) == (50, False)
+
+
+@needs_root
+def test_a_kind_that_fell_quiet_while_the_log_was_closed_is_over_when_it_opens(root: Path) -> None:
+    looks = Looks(root)
+    looks.look(0)
+    looks.write(("ERROR", "gagal cetak"), minute=0.5)
+    looks.log.chmod(0o644)
+    with somebody():
+        assert any(name.startswith("error_new") for name in looks.look(1))
+    looks.write(("INFO", "struk"), minute=30)
+    looks.log.chmod(0)
+    with somebody():
+        looks.look(90)
+        assert not any(each.metric == "jaga_app_error_new" for each in looks.readings)
+    looks.log.chmod(0o644)
+    with somebody():
+        looks.look(91)
+        assert [each.value for each in looks.readings if each.metric == "jaga_app_error_new"] == [0]
+        looks.look(92)
+        assert [each.value for each in looks.readings if each.metric == "jaga_app_error_new"] == []
 
 
 def test_a_log_that_was_rotated_away_unread_is_counted(root: Path) -> None:

@@ -268,6 +268,13 @@ def test_a_log_that_root_wrote_is_in_the_way_of_php(app: Path) -> None:
         0.0, {"writable storage/logs": f"www-data ≠ {log}: root:root 0644"})
     os.chown(log, 33, 33)
     assert read(app, user="www-data")[0]["writable storage/logs"] == 1.0
+    old = app / "storage/logs/laravel-2026-11-01.log"  # root's, but nobody writes there any more
+    old.touch()
+    old.chmod(0o644)
+    os.utime(old, (1, 1))
+    assert read(app, user="www-data")[0]["writable storage/logs"] == 1.0
+    os.utime(log, (0, 0))
+    assert read(app, user="www-data")[0]["writable storage/logs"] == 0.0
 
 
 @needs_root
