@@ -6,12 +6,11 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
-from statistics import median
 from typing import Any
 
 import msgspec
 
-from collectors import files_dates, files_find, files_list, files_verdict, files_verify
+from collectors import files_dates, files_list, files_verdict, files_verify
 from collectors.base import Labels, Metric, Reading, Run
 from collectors.deadline import Question, ask
 from collectors.files_list import File, Listing
@@ -114,6 +113,8 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
 
     @staticmethod
     def discover() -> str | None:
+        from collectors import files_find  # only a person who sets Jaga up needs it
+
         return files_find.discovered()
 
 
@@ -228,7 +229,7 @@ class _Set:
         known = {**dict(self.memory.get("sizes", [])), **{file.began: file.size for file in past}}
         before = [known[began] for began in sorted(known) if began < newest.began][-_BEFORE:]
         self.memory["sizes"] = [[began, known[began]] for began in sorted(known)][-_BEFORE - 1:]
-        if len(before) >= _ENOUGH and (usual := median(before)):
+        if len(before) >= _ENOUGH and (usual := _median(before)):
             note = f"{newest.name}: {_size(newest.size)}; the {len(before)} before: about {_size(usual)}"
             yield SIZE_RATIO(newest.size / usual, set=self.name, note=note)
 
@@ -249,6 +250,12 @@ class _Set:
 
     def _shown(self, at: float) -> str:
         return files_dates.shown(at, self.options.zone)
+
+
+def _median(numbers: list[int]) -> float:
+    """As statistics.median, whose module brings decimals and fractions along."""
+    ordered, half = sorted(numbers), len(numbers) // 2
+    return (ordered[half] + ordered[-half - 1]) / 2
 
 
 def _size(count: float) -> str:

@@ -4,8 +4,6 @@ Python's own zipfile cannot stop in the middle of a member and go on later, and 
 and AE-2 seal the cipher text with an HMAC, which the standard library can check without being able to decipher.
 """
 
-import hashlib
-import hmac
 import struct
 import zlib
 from collections.abc import Generator, Iterator
@@ -128,6 +126,9 @@ def _inflated(source: Source, member: Member, start: int) -> Iterator[tuple[int,
 
 def _decipher(source: Source, member: Member, start: int, password: bytes | None) -> Iterator[tuple[int, bytes]]:
     """AES: with the password, its seal (HMAC) proves every byte without looking inside."""
+    import hashlib  # OpenSSL is big, and few archives are encrypted
+    import hmac
+
     if member.method != _AES or member.aes is None or member.aes[1] not in _SALTS:
         raise Closed(f"{member.shown} is encrypted by an old method that Jaga cannot check")
     if password is None:
