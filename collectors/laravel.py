@@ -43,7 +43,8 @@ class Laravel(msgspec.Struct, frozen=True, kw_only=True):
     """Watches one Laravel application (8 to 13). Reads its files and never starts PHP; several: [[collectors.laravel]].
 
     path: the application's folder, where artisan lies.
-    log: its log files, below `path`; a pattern may stand in the last part. Rotated ones are found by themselves.
+    log: its log files, below `path`; a pattern may stand in the last part. Rotated ones are found by themselves. A file
+        that two of them fit would be counted twice.
     app_timezone: `timezone` in the application's config/app.php; Laravel's own default is UTC.
     ignore: benign errors (patterns) by class, by kind as the messages name it, or by text.
     window: errors are counted over so long.
@@ -55,7 +56,7 @@ class Laravel(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: str = "/var/www/koperasi"
-    log: tuple[str, ...] = ("storage/logs/laravel.log", "storage/logs/laravel-*.log")
+    log: tuple[str, ...] = ("storage/logs/laravel*.log",)
     app_timezone: str = "UTC"
     ignore: tuple[str, ...] = ("Symfony\\Component\\Console\\Exception\\*", "Psy\\Exception\\*")
     window: Seconds = 300.0

@@ -241,7 +241,7 @@ def test_a_log_that_is_added_later_brings_no_news_of_what_it_held(root: Path) ->
     looks.look(0)
     looks.write(*[("ERROR", "lama")] * 50, minute=-90, log="bayar.log")
     looks.collector = Laravel(path=str(root), env="", user=ME,
-                              log=("storage/logs/laravel.log", "storage/logs/laravel-*.log", "storage/logs/bayar.log"))
+                              log=("storage/logs/laravel*.log", "storage/logs/bayar.log"))
     said = looks.look(1)
     assert (said["errors_day"], "errors_recent" in said) == (50, False)
     assert not any(name.startswith(("error_new", "error_kinds_new")) for name in said)
@@ -327,6 +327,18 @@ def test_days_come_and_go(root: Path) -> None:
     assert looks.look(2)["log_entries_total ERROR"] == 3
 
 
+@pytest.mark.parametrize("aside", ["laravel.log.1", "laravel.log-20261122", "laravel-20261122.log"])
+def test_an_entry_counts_once_whatever_logrotate_calls_the_old_file(root: Path, aside: str) -> None:
+    looks = Looks(root)
+    looks.write(("ERROR", "satu"), minute=-1)
+    looks.look(0)
+    looks.write(("ERROR", "dua"), minute=1)
+    looks.log.rename(looks.log.with_name(aside))
+    looks.write(("ERROR", "tiga"), minute=2)
+    assert looks.look(3)["log_entries_total ERROR"] == 3
+    assert "log_lost_total" not in looks.look(4)
+
+
 @pytest.mark.parametrize("left", [[], ["worker.log"], ["laravel.log.1"], ["laravel.log-20261121.gz"]])
 def test_a_log_that_is_not_there_is_told_unless_it_was_only_rotated(root: Path, left: list[str]) -> None:
     for name in left:
@@ -335,7 +347,7 @@ def test_a_log_that_is_not_there_is_told_unless_it_was_only_rotated(root: Path, 
     readable = looks.look(0).get("log_readable", 0)
     assert readable == (left[:1] != ["worker.log"] and left != [])
     assert looks.note("jaga_app_log_readable") == ("" if readable else (
-        f"{root}: tidak ada / there is no storage/logs/laravel.log, storage/logs/laravel-*.log"))
+        f"{root}: tidak ada / there is no storage/logs/laravel*.log"))
     # a file that appears later is read from its beginning, and what it says is new
     looks.write(("ERROR", "pertama"), minute=1)
     said = looks.look(2)
