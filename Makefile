@@ -30,6 +30,10 @@ check: .venv/.development
 bench: .venv/.development
 	$(PY) benchmarks/footprint.py
 
+# About five minutes. Wants the Debian package mtail and 1.1 GiB for temporary files; writes docs/log-speed.md.
+bench-log: .venv/.development
+	$(PY) benchmarks/log_speed.py
+
 # `make lock UPGRADE=--upgrade` takes newer versions; without it only what pyproject.toml asks for changes.
 COMPILE := CUSTOM_COMPILE_COMMAND="make lock" .venv/bin/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(UPGRADE)
