@@ -104,12 +104,12 @@ class Files(msgspec.Struct, frozen=True, kw_only=True):
             del memory[gone]
 
     def explain(self, metric: str, labels: Labels) -> str:
-        """The newest three files: names, times and sizes."""
+        """The newest three files: names and sizes."""
         name = dict(labels)["set"]
         if metric not in (FOUND.name, OVERDUE.name, GOOD_OVERDUE.name, KEPT.name, SIZE_RATIO.name):
             return ""
         files = _look(name, self.sets[name]).answer(_ANSWER)[0].files[-3:]
-        return "; ".join(f"{file.name} {_size(file.size)}" for file in reversed(files)) or self.sets[name].pattern
+        return "; ".join(f"{file.name} {_size(file.size)}" for file in reversed(files))
 
     @staticmethod
     def discover() -> str | None:
@@ -142,17 +142,17 @@ class _Set:
     until: float
 
     def readings(self, listing: Listing, free: float | None) -> Iterator[Reading]:
-        files, now = listing.files, self.run.now
+        files = listing.files
         yield FOUND(bool(files), set=self.name, note="" if files else f"nothing fits {self.options.pattern}")
         yield OUTSIDE(len(listing.outside), set=self.name, note=", ".join(listing.outside[:3]))
         yield self._kept(len(files))
-        done = files_list.settled(files, self.memory.setdefault("moving", {}), now)
+        done = files_list.settled(files, self.memory.setdefault("moving", {}), self.run.now)
         moving = ", ".join(file.name for file in files if files_list.plain(file.path) in self.memory["moving"])[:100]
         yield COUNT(len(files), set=self.name, note=f"{moving}: being written" if moving else "")
         if not done:
             return
         yield self._ahead(max(files, key=lambda file: file.claimed))
-        past = [file for file in done if file.began <= now + files_dates.EARLY]
+        past = [file for file in done if not self._to_come(file.began)]
         newest = (past or done)[-1]
         yield SIZE(newest.size, set=self.name, note=newest.name)
         if free is not None and newest.size:
@@ -227,6 +227,7 @@ class _Set:
         """The newest size beside those before it, which are remembered where each file replaces the last one."""
         newest = past[-1]
         known = {**dict(self.memory.get("sizes", [])), **{file.began: file.size for file in past}}
+        known = {began: size for began, size in known.items() if not self._to_come(began)}
         before = [known[began] for began in sorted(known) if began < newest.began][-_BEFORE:]
         self.memory["sizes"] = [[began, known[began]] for began in sorted(known)][-_BEFORE - 1:]
         if len(before) >= _ENOUGH and (usual := _median(before)):
@@ -242,11 +243,16 @@ class _Set:
 
     def _good(self, newest: File, verdict: Verdict | None) -> Iterator[Reading]:
         if verdict is not None and not verdict.faulty:
-            self.memory["good"] = max(newest.began, self.memory.get("good", 0.0))
+            before = self.memory.get("good", 0.0)
+            self.memory["good"] = newest.began if self._to_come(before) else max(newest.began, before)
         good = self.memory.get("good")
-        if good is not None and self.options.scheduled:
+        if good is not None and not self._to_come(good) and self.options.scheduled:
             yield GOOD_OVERDUE(self.options.overdue(good, self.run.now), set=self.name,
                                note=f"last good one: {self._shown(good)}")
+
+    def _to_come(self, began: float) -> bool:
+        """Whether a clock that was set right since had made it so late."""
+        return began > self.run.now + files_dates.EARLY
 
     def _shown(self, at: float) -> str:
         return files_dates.shown(at, self.options.zone)

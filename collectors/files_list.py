@@ -103,7 +103,7 @@ def settled(files: list[File], moving: dict[str, Any], now: float) -> list[File]
     for file in files:
         path, state = plain(file.path), [file.size, file.mtime_ns]
         if path in young:
-            if moving.get(path, [])[:2] != state:
+            if moving.get(path, [])[:2] != state or moving[path][2] > now:  # it changed, or the clock was set back
                 moving[path] = [*state, now]
             if not now - moving[path][2] >= QUIET:
                 continue

@@ -79,8 +79,7 @@ def directory(source: Source) -> Directory:
     end = tail_at + at
     if end + 22 + comment != source.size:
         raise Broken(f"should end at byte {end + 22 + comment} and ends at {source.size}")
-    if count == 0xFFFF or 0xFFFFFFFF in (size, offset):
-        count, size, offset, end = _directory64(source, end, (count, size, offset))
+    count, size, offset, end = _directory64(source, end, (count, size, offset))
     if offset + size != end:
         raise Broken(f"its list of members should lie at bytes {offset} to {offset + size}, and ends at {end}")
     if count > _MOST_MEMBERS or count * 46 > size:
@@ -134,7 +133,7 @@ def _no_end(source: Source, tail: bytes) -> str:
 
 
 def _directory64(source: Source, end: int, small: tuple[int, int, int]) -> tuple[int, int, int, int]:
-    """A directory beyond 65,534 members or 4 GiB. A record that is full and no sign of a 64 bit one means itself."""
+    """What the 64 bit record says, beyond 65,534 members or 4 GiB; some writers add one in any case."""
     locator = source.read(end - 20, 20) if end >= 20 else b""
     if locator[:4] != _LOCATOR64:
         return *small, end

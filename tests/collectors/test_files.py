@@ -198,6 +198,26 @@ def test_a_file_from_the_future_is_told_and_hides_no_missing_one(shop: Shop) -> 
     assert seen.note("size_bytes") == "2026-11-22-01-00-02.zip"
 
 
+def test_a_clock_that_was_wrong_for_a_night_is_forgotten(shop: Shop) -> None:
+    for day in (3, 2, 1):
+        shop.backup(day)
+    path = shop.backup(-400, size=90_000)  # the machine believed that it was 2027
+    assert shop.look(NOW + 400 * DAY)["good_overdue_seconds"] == 0
+    path.unlink()
+    seen = shop.look(NOW + 40 * 3600)
+    assert seen["good_overdue_seconds"] == seen["overdue_seconds"] == pytest.approx(40.5 * 3600)
+    assert seen["size_ratio"] == 1
+    assert len(shop.memory["sets"]["harian"]["sizes"]) == 3
+
+
+def test_a_clock_that_is_set_back_holds_no_judgement_up(shop: Shop) -> None:
+    path = shop.backup(0)
+    os.utime(path, (NOW + 9000, NOW + 9000))
+    shop.look(NOW + 7200)
+    shop.look(NOW)
+    assert shop.look(NOW + 180)["intact"] == 1
+
+
 def test_a_link_out_of_the_folder_is_no_backup_and_is_not_followed(shop: Shop, tmp_path: Path) -> None:
     shop.backup(1)
     elsewhere = tmp_path / "elsewhere.zip"

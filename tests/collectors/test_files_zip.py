@@ -110,6 +110,20 @@ def test_sizes_may_come_after_the_content_and_in_64_bits() -> None:
         verdict(many[:-200] + many[-199:]).broken)
 
 
+def test_members_of_more_than_4_gib_have_their_sizes_in_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 20)  # as if that were 4 GiB
+    with io.BytesIO() as held:
+        with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(DUMP, SQL)
+            archive.writestr("a/b", b"x" * 99)
+        content = held.getvalue()
+    assert content.count(b"\xff\xff\xff\xff") > 3
+    assert verdict(content) == GOOD
+    for at in range(content.index(b"PK\1\2"), len(content), 3):
+        said = verdict(flipped(content, at))
+        assert said == GOOD or said.faulty or said.broken is None or said.unknown or said.incomplete
+
+
 def flipped(content: bytes, at: int, by: int = 0x10) -> bytes:
     return content[:at] + bytes([content[at] ^ by]) + content[at + 1:]
 
