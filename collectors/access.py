@@ -9,7 +9,8 @@ import stat
 def denied(path: str) -> PermissionError:
     """An error whose text names the first thing in the way to `path`, its owner, and what to do.
 
-    Where the group may read, joining the group is the mend; where it may not, the mode has to change first.
+    The mend is joining the group that may read. Where it may not, the mode changes first; and what belongs to root's
+    group, which nobody joins (somebody ran artisan as root), gets the owner of its folder.
     """
     us = _user(os.geteuid())
     for part in _way(path):
@@ -17,19 +18,28 @@ def denied(path: str) -> PermissionError:
             status = os.stat(part)
         except OSError:
             break
-        folder = stat.S_ISDIR(status.st_mode)
-        if not os.access(part, os.R_OK | os.X_OK if folder and part == path else os.X_OK if folder else os.R_OK):
-            group, mode = _group(status.st_gid), stat.S_IMODE(status.st_mode)
-            need, letters = (stat.S_IRGRP, "r") if not folder else (stat.S_IXGRP, "x") if part != path else (
-                stat.S_IRGRP | stat.S_IXGRP, "rx")
-            mend = f"`usermod -aG {group} {us}` and restart Jaga"
-            if status.st_gid == 0:  # nobody joins root's group: somebody ran artisan as root
-                mend = f"`chown --reference={os.path.dirname(part)} {part}`, then {mend.replace('root', 'its group')}"
-            if mode & need != need:
-                mend = f"`chmod g+{letters} {part}`, then {mend}"
-            return PermissionError(f"{path}: {us} may not read it: {part} belongs to {_user(status.st_uid)}:{group}, "
-                                   f"mode {mode:04o}. Mend: {mend}")
+        folder, last = stat.S_ISDIR(status.st_mode), part == path
+        letters = "r" if not folder else "rx" if last else "x"
+        if os.access(part, sum({"r": os.R_OK, "x": os.X_OK}[letter] for letter in letters)):
+            continue
+        return PermissionError(
+            f"{path}: {us} may not read it: {part} belongs to {_user(status.st_uid)}:{_group(status.st_gid)}, "
+            f"mode {stat.S_IMODE(status.st_mode):04o}. Mend: {_mend(part, status, letters, us)}")
     return PermissionError(f"{path}: {us} may not read it")
+
+
+def _mend(part: str, status: os.stat_result, letters: str, us: str) -> str:
+    """The commands, in their order."""
+    steps, group = [], status.st_gid
+    need = sum({"r": stat.S_IRGRP, "x": stat.S_IXGRP}[letter] for letter in letters)
+    if group == 0:
+        steps.append(f"`chown --reference={os.path.dirname(part)} {part}`")
+        group = os.stat(os.path.dirname(part)).st_gid
+    if status.st_mode & need != need:
+        steps.append(f"`chmod g+{letters} {part}`")
+    if group not in {0, os.getegid(), *os.getgroups()}:
+        steps.append(f"`usermod -aG {_group(group)} {us}` and restart Jaga")
+    return ", then ".join(steps)
 
 
 def _way(path: str) -> list[str]:

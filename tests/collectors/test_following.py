@@ -344,6 +344,12 @@ def test_a_file_that_may_not_be_read_names_the_group_to_join(tmp_path: Path) -> 
     log.chmod(0o600)
     assert as_nobody(look) == [f"{log}: {us}: {log} belongs to www-data:www-data, mode 0600. Mend: "
                                f"`chmod g+r {log}`, then `usermod -aG www-data nobody` and restart Jaga"]
+    os.chown(log, 0, 0)  # somebody ran artisan as root
+    os.chown(tmp_path, 33, 33)
+    tmp_path.chmod(0o755)
+    assert as_nobody(look) == [f"{log}: {us}: {log} belongs to root:root, mode 0600. Mend: `chown --reference="
+                               f"{tmp_path} {log}`, then `chmod g+r {log}`, then `usermod -aG www-data nobody` "
+                               "and restart Jaga"]
     log.chmod(0o644)
     tmp_path.chmod(0o750)
     os.chown(tmp_path, 33, 33)
