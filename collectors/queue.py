@@ -199,7 +199,8 @@ def _queue(name: str, seen: Seen, at_work: Progress, workers: str) -> Iterator[R
     note = _joined(_evidence(seen), workers)
     yield READY(seen.ready, note=note, **labels)
     yield DELAYED(seen.delayed, **labels)
-    yield OVERDUE(seen.overdue, **labels)
+    if store == "redis":  # in a table a job is ready when its time has come
+        yield OVERDUE(seen.overdue, **labels)
     yield RESERVED(seen.reserved, **labels)
     yield STUCK(seen.stuck, note=note, **labels)
     for metric, value in ((OLDEST, at_work.oldest), (UNATTENDED, at_work.unattended), (BEHIND, at_work.behind)):
