@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from collectors import mysql_replica, mysql_rights, mysql_slow, mysql_tables, mysql_transactions
+from collectors import mysql_damage, mysql_replica, mysql_rights, mysql_slow, mysql_tables, mysql_transactions
 from collectors.base import Metric, Reading, Run
 from collectors.mysql_connection import Database, DatabaseError, Session, connect
 from collectors.mysql_server import Server, counted, look, missed
@@ -41,6 +41,8 @@ SIZE = Metric("jaga_mysql_tables_size_bytes", "InnoDB's files, the server's own 
 GROWTH = Metric("jaga_mysql_tables_day_growth_bytes", "What they grew by within a day.")
 FREE = Metric("jaga_mysql_table_free_ratio", "Empty part of the emptiest big table (100 MB); 0: there is none.")
 CRASHED = Metric("jaga_mysql_tables_crashed", "Tables that the server calls crashed or corrupt.")
+DAMAGE = Metric("jaga_mysql_corruption_errors_total", "Damage that the error log tells of, where that is a file.",
+                kind="counter")
 READ_ONLY = Metric("jaga_mysql_read_only", "Whether it takes no writes although it is no replica.")
 REPLICA_UP = Metric("jaga_mysql_replica_up", "Whether this replica receives and applies what its source writes.")
 REPLICA_LAG = Metric("jaga_mysql_replica_lag_seconds", "How far this replica is behind its source.")
@@ -98,12 +100,19 @@ class Mysql(Database, msgspec.Struct, frozen=True, kw_only=True):  # Struct is n
         socket = next((path for path in _SOCKETS if os.path.exists(path)), None)
         return socket and f'[collectors.mysql]\nsocket = "{socket}"\nuser = "jaga"\n'
 
+    @property
+    def _here(self) -> bool:
+        """Whether the server runs on this machine."""
+        return bool(self.socket) or self.host in _HERE
+
     def _parts(self, session: Session, server: Server, connected: list[Process],
                run: Run) -> Iterator[tuple[str, Iterator[Reading]]]:
         in_the_way = run.memory.setdefault("in the way", {})
         yield "transactions", _transactions(session, server, connected, in_the_way, run.now)
         yield "replication", _replication(session, server)
         yield "tables", self._tables(session, server, run.memory.setdefault("tables", {}), run.now)
+        if self._here and mysql_damage.path(server):
+            yield "error log", _damage(server, run.memory.setdefault("damage", {}), run.now)
         if self.slow_log != "off":
             yield "slow log", self._slow(session, server, run.memory.setdefault("slow", {}), run.now)
 
@@ -111,8 +120,8 @@ class Mysql(Database, msgspec.Struct, frozen=True, kw_only=True):  # Struct is n
         yield LOGGED(mysql_slow.logged_from(server))
         if mysql_slow.logged_from(server) < inf:
             tally = mysql_slow.read(
-                session, server, memory, now, slow=self.slow, path=self.slow_log,
-                here=bool(self.socket) or self.host in _HERE, every=self.slow_table_every)
+                session, server, memory, now, slow=self.slow, path=self.slow_log, here=self._here,
+                every=self.slow_table_every)
             yield SLOW(tally.total)
             yield SLOWEST(tally.worst, note=tally.evidence)
 
@@ -169,6 +178,11 @@ def _transactions(session: Session, server: Server, connected: list[Process], me
         evidence = jam.evidence
     yield WAITS(len(waits))
     yield WAITED(longest, note=evidence)
+
+
+def _damage(server: Server, memory: dict[str, Any], now: float) -> Iterator[Reading]:
+    total, last = mysql_damage.read(mysql_damage.path(server), memory, now)
+    yield DAMAGE(total, note=last)
 
 
 def _replication(session: Session, server: Server) -> Iterator[Reading]:

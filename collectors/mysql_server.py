@@ -7,7 +7,7 @@ from collectors.mysql_connection import Session
 
 _SETTINGS: Final = ("current_user()", "@@version", "@@max_connections", "@@read_only", "@@innodb_read_only",
                     "@@innodb_force_recovery", "@@slow_query_log", "@@slow_query_log_file", "@@log_output",
-                    "@@long_query_time", "@@datadir", "@@myisam_recover_options")
+                    "@@long_query_time", "@@datadir", "@@log_error", "@@myisam_recover_options")
 _STATUS: Final = ("Aborted_clients", "Aborted_connects", "Connection_errors_max_connections",
                   "Innodb_buffer_pool_read_requests", "Innodb_buffer_pool_reads", "Slave_running", "Threads_connected",
                   "Threads_running", "Uptime")

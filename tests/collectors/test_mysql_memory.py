@@ -1,12 +1,14 @@
 """What is remembered of a database between two looks stays small, and what it says stays right. Without a server."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collectors import mysql_damage
 from collectors.mysql_server import Server, counted, missed
 from collectors.mysql_slow_log import Slow
 from collectors.mysql_slow_statements import WINDOW, Tally
@@ -111,3 +113,40 @@ def test_many_tables_are_remembered_for_a_day_and_a_half() -> None:
         grown(memory, sizes, NOW + hour * 3600)
     assert len(json.dumps(memory)) < 40_000
     assert memory["sizes"][0][0] >= NOW + 99 * 3600 - 1.5 * DAY
+
+
+DAMAGE = (
+    ("2026-11-22 19:40:42 4 [ERROR] InnoDB: File './koperasi/t.ibd' is corrupted",
+     "InnoDB: File './koperasi/t.ibd' is corrupted"),
+    ("2026-11-22T12:40:42.123456Z 8 [ERROR] [MY-012224] [InnoDB] Checksum mismatch in datafile: ./koperasi/t.ibd",
+     "Checksum mismatch in datafile: ./koperasi/t.ibd"),
+    ("2026-11-22 19:02:29 45 [ERROR] Couldn't repair table: koperasi.lama2", "Couldn't repair table: koperasi.lama2"),
+    ("2026-11-22 19:02:29 4 [ERROR] mariadbd: Table './k/l' is marked as crashed and last (automatic?) repair failed",
+     "mariadbd: Table './k/l' is marked as crashed and last (automatic?) repair failed"),
+    ("2026-11-22 19:02:29 45 [ERROR] mariadbd: Table './k/l' is marked as crashed and should be repaired", ""),
+    ("2026-11-22 19:02:29 45 [Warning] Recovering table: './koperasi/lama'", ""),
+    ("2026-11-22 19:40:42 4 [Note] InnoDB: You can use CHECK TABLE to scan your table for corruption.", ""),
+    ("2026-11-22 19:40:42 4 [Warning] Access denied for user 'corrupt'@'localhost'", ""),
+)
+
+
+@pytest.mark.parametrize(("line", "last"), DAMAGE)
+def test_damage_is_told_from_what_the_server_mends(tmp_path: Path, line: str, last: str) -> None:
+    file = tmp_path / "error.log"
+    file.write_text(f"Version: '10.11'  socket: ''\n{line}\n")
+    memory: dict[str, Any] = {}
+    assert mysql_damage.read(str(file), memory, 4e9) == (int(bool(last)), last)
+    with file.open("a") as log:
+        log.write(line[:30])  # more is to come
+    again = json.loads(json.dumps(memory))
+    assert mysql_damage.read(str(file), again, 4.0) == (int(bool(last)), last)
+    with file.open("a") as log:
+        log.write(line[30:] + "\n")
+    assert mysql_damage.read(str(file), again, 5.0) == (2 * int(bool(last)), last)
+
+
+@pytest.mark.parametrize(("log_error", "path"), [
+    ("", ""), ("stderr", ""), (None, ""), ("./server.err", "/var/lib/mysql/./server.err"),
+    ("/var/log/mysql/error.log", "/var/log/mysql/error.log")])
+def test_an_error_log_may_be_a_file(log_error: str | None, path: str) -> None:
+    assert mysql_damage.path(Server({"log_error": log_error, "datadir": "/var/lib/mysql/"}, {})) == path

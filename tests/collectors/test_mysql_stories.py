@@ -17,6 +17,7 @@ from golden import Told, same
 from house import until
 from stack.mariadb import NEEDS, MariaDB
 
+SECRET = Secret("test", lambda: "rahasia")
 pytestmark = pytest.mark.needs_debian(*NEEDS)
 
 
@@ -35,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
 @pytest.fixture
 def jaga(server: MariaDB) -> Mysql:
     os.truncate(server.slow_log, 0)  # what an earlier story left there
-    return Mysql(socket=str(server.socket), user="jaga", password=Secret("test", lambda: "rahasia"))
+    return Mysql(socket=str(server.socket), user="jaga", password=SECRET)
 
 
 def app(server: MariaDB) -> "pymysql.Connection[Any]":
@@ -141,6 +142,32 @@ def test_a_crashed_table(server: MariaDB, jaga: Mysql) -> None:
     server.sql("REPAIR TABLE notes", "koperasi")
     told.look("mysql", jaga, minute=12)
     same("mysql-table-crashed", told.text())
+
+
+def test_a_table_whose_pages_are_damaged(tmp_path: Path) -> None:
+    with MariaDB(tmp_path, f"--log-error={tmp_path}/error.log") as server:
+        server.sql("CREATE DATABASE koperasi; USE koperasi;"
+                   "CREATE TABLE ledger (id INT PRIMARY KEY, text VARCHAR(200)) ENGINE=InnoDB;"
+                   "INSERT INTO ledger SELECT seq, REPEAT('x', 200) FROM seq_1_to_2000;"
+                   "CREATE USER jaga@localhost IDENTIFIED BY 'rahasia';"
+                   "GRANT PROCESS, SHOW VIEW ON *.* TO jaga@localhost")
+        told, jaga = Told("mysql"), Mysql(socket=str(server.socket), user="jaga", password=SECRET)
+        told.look("mysql", jaga, minute=0)
+        server.stop()
+        with (server.data / "koperasi/ledger.ibd").open("r+b") as file:  # as a dying disk leaves it
+            for page in range(6, 30):
+                file.seek(page * 16384 + 5000)
+                file.write(b"\xff" * 64)
+        server.start()
+        told.look("mysql", jaga, minute=2)
+        assert told.subjects == []  # nobody has read it yet
+        with pytest.raises(pymysql.err.Error):
+            server.sql("SELECT sum(length(text)) FROM ledger", "koperasi")
+        told.look("mysql", jaga, minute=3)
+        told.look("mysql", jaga, minute=4)
+        server.sql("DROP TABLE ledger", "koperasi")
+        told.look("mysql", jaga, minute=364)
+    same("mysql-corruption", told.text())
 
 
 def test_a_database_that_takes_no_writes(server: MariaDB, jaga: Mysql) -> None:
