@@ -172,9 +172,12 @@ class Walker:
         return self._session.named(self._statements[field].fill(places))
 
     def _rows(self, keys: str, day: str) -> list[Row]:
-        return [Row(int(of(row, "id")), str(row.get("item", "")), number(row.get("amount", 0), "amount"),
+        rows = [Row(int(of(row, "id")), str(row.get("item", "")), number(row.get("amount", 0), "amount"),
                     float(number(row.get("age", 0), "age")), str(row.get("note", "")))
                 for row in self._ask("rows", keys, day)]
+        if len({row.id for row in rows}) < len(rows):
+            raise ValueError("gives a key twice in `rows`: GROUP BY the key")
+        return rows
 
     def _sums(self, keys: str, day: str) -> dict[str, Decimal]:
         if not self.walk.sums:

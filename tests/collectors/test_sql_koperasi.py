@@ -14,6 +14,7 @@ from collectors import sql, sql_keeping, sql_walk
 from collectors.mysql_connection import Database
 from collectors.sql import Sql
 from collectors.sql_presets import FOLDER, load
+from collectors.sql_queries import Query
 from sql_looker import NOW, Looker, Read
 from stack import koperasi
 from stack.mariadb import NEEDS, MariaDB
@@ -346,16 +347,35 @@ def test_the_grants_that_are_printed_are_enough_and_open_no_personal_column(book
         assert f" {column}" not in opened.replace("(id, name)", "")  # of roles and permissions the name is a right's
 
 
-def test_the_walks_own_limits_hold(small_bites: Books, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bite that takes too long fails that walk with a sentence; what a look found before stands."""
-    books = small_bites
-    assert books.changed() == {}
-    monkeypatch.setattr(sql_walk, "WITHIN", 0.000001)
-    read = books.looker.look(NOW + DAY)
-    assert set(books.looker.troubles) == {"payments_pending", "bank_unreconciled", "books"}
-    assert all("took too long" in says for says in books.looker.troubles.values())
-    assert ("value", "books_unbalanced", "entries") not in read  # the look failed as well
-    assert read[("value", "admin_users", "")] == 4
+WALK = """
+[hanging]
+table = "transactions t"
+key = "t.id"
+rows = "SELECT t.id FROM hanging t WHERE :keys"
+readings = [{ query = "hanging", of = "count" }]
+"""
+
+
+def test_a_walk_that_takes_too_long_or_counts_twice_fails_alone(
+    books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "walk.toml").write_text(WALK)
+    monkeypatch.setattr(sql_walk, "WITHIN", 0.2)
+    books.sql("CREATE VIEW hanging AS SELECT id FROM transactions WHERE status = 'pending'")
+    database = books.looker.collector.database
+    looker = Looker(Sql(database=database, presets=(str(tmp_path / "walk.toml"),),
+                        queries={"other": Query(sql="SELECT 7")}))
+    seven = {("value", "other", ""): 7.0}
+    assert looker.look() == {("value", "hanging", ""): 2, ("full_pass_seconds", "hanging", ""): 0} | seven
+    books.sql("CREATE OR REPLACE VIEW hanging AS SELECT t.id FROM transactions t, seq_1_to_99999 a, seq_1_to_99999 b"
+              " WHERE a.seq % 7 = b.seq % 9")
+    assert looker.look(NOW + 300) == {("full_pass_seconds", "hanging", ""): 300} | seven
+    assert looker.troubles == {"hanging": "gives a key twice in `rows`: GROUP BY the key"}
+    books.sql("CREATE OR REPLACE VIEW hanging AS SELECT t.id FROM transactions t, seq_1_to_99999 a, seq_1_to_99999 b"
+              " WHERE a.seq % 7 = b.seq % 9 GROUP BY t.id")
+    assert looker.look(NOW + 600) == {("full_pass_seconds", "hanging", ""): 600} | seven
+    assert looker.troubles == {
+        "hanging": f"127.0.0.1:{books.server.port}: the statement took too long and was ended"}
 
 
 def test_what_a_look_by_day_reads_does_not_grow_with_the_books(books: Books) -> None:
