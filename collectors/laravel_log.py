@@ -23,7 +23,6 @@ EARLY = 300.0  # seconds that a stamp may be ahead of the clock before its zone 
 _CHANNELS = 50  # channels told apart; a forger could invent more, which are counted as "…"
 _WORDINGS = 1000  # raw messages, and raw places, remembered in one scan: a new one costs up to a millisecond
 _MESSAGE = 1000  # bytes of a message that are looked at
-_PLACE = 1000  # bytes before a trace in which the place stands
 _MID_LINE, _LINE_START = 1, 2  # where inside of an entry the next piece begins
 
 # As loose as can be told from anything else: dots are a third faster than digits, and what is no date has no time.
@@ -191,7 +190,7 @@ class Scan:
         begin = thrown.end()
         trace = data.find(b"\n[stacktrace]", begin, stop)
         ended = trace - 1 if trace >= 0 else data.find(b')"', begin, stop)
-        at = data.rfind(b" at ", max(begin, ended - _PLACE), ended) if ended >= 0 else -1
+        at = data.rfind(b" at ", begin, ended) if ended >= 0 else -1
         place = data[at + 4:ended] if at >= 0 else b""
         app, vendor, _ = place.partition(b"/vendor/")
         if vendor and trace >= 0:

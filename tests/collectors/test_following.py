@@ -175,6 +175,51 @@ def test_a_file_that_was_emptied_is_begun_anew_even_if_it_has_its_old_size_or_in
     assert watch.lost == [Lost("laravel.log", 0)]
 
 
+@pytest.mark.parametrize("moment", ["before the first piece", "between two pieces"])
+def test_a_truncation_under_our_hands_mixes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                    moment: str) -> None:
+    log = tmp_path / "laravel.log"
+    old, new = ([f"{word} {number:020}" for number in range(20_000)] for word in ("old", "new"))
+    write(log, *old[:10])
+    watch = Watch(log)
+    watch.look()
+    write(log, *old[10:])
+
+    def rotate_once(*_args: object) -> None:
+        if not (tmp_path / "laravel.log.1").exists():
+            copy_and_truncate(log)
+            write(log, *new)
+
+    with monkeypatch.context() as patched:
+        if moment == "before the first piece":
+            fresh = following._fresh
+            patched.setattr(following, "_fresh", lambda *args: rotate_once() or fresh(*args))
+        else:
+            take = Lines.take
+            patched.setattr(Lines, "take", lambda *args: rotate_once() or take(*args))
+        watch.look()
+    watch.look()
+    assert (watch.lines, watch.lost) == (old + new, [])
+
+
+def test_the_last_entry_of_a_rotated_file_waits_for_nobody(tmp_path: Path) -> None:
+    log, lines = tmp_path / "laravel.log", []
+
+    def take(data: bytes, inside: int, end: bool) -> tuple[int, int]:
+        """The last line may go on, as an entry does."""
+        taken = len(data) if end else data.rfind(b"\n", 0, -1) + 1
+        lines.extend(data[:taken].split())
+        return taken, 0
+
+    write(log, "1", "2")
+    now = log.stat().st_mtime
+    place = follow(str(log), None, take, now=now).place
+    assert lines == [b"1"]
+    rename_and_create(log)
+    follow(str(log), place, take, now=now)
+    assert lines == [b"1", b"2"]
+
+
 def test_daily_files_are_drained_and_each_newer_one_opened_in_order(tmp_path: Path) -> None:
     watch = Watch(tmp_path / "laravel-*.log")
     days = [tmp_path / f"laravel-2026-11-{day}.log" for day in (21, 22, 23, 24)]

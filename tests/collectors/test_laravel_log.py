@@ -121,6 +121,26 @@ def test_an_error_is_known_by_what_was_thrown_and_where(entry: str, key: str) ->
     assert [(problem.key, problem.count) for problem in again.problems.values()] == [(key, 3)]
 
 
+def test_one_app_in_many_folders_is_one_app() -> None:
+    log = "".join(thrown(f"/srv/k{n}/vendor/x.php:1", f"/srv/k{n}/custom/A.php(3): g()") for n in range(30))
+    assert [(problem.key, problem.count) for problem in scanned(log).problems.values()] == [("E custom/A.php:3", 30)]
+
+
+@pytest.mark.parametrize(("first", "then", "counted", "strange"), [
+    ("[2026-11-22 19:10:33] p.INFO: m  \n", "of it\n[2026-11-22 19:10:33] p.INFO: m", 2, 0),
+    ("[2026-11-22 19:10:33] p.INFO: m  \n", "[2026-11-22 19:10:33] p.INFO: m", 2, 0),
+    ("[2026-11-22 19:10:33] p.INFO: m", "[2026-11-22 19:10:33] p.INFO: in its line\nof it\n", 1, 0),
+    ("[2026-11-22 19:10:33] p.INFO: m", "\n[2026-11-22 19:10:33] p.INFO: m", 2, 0),
+    ("strange\n", "strange\n[2026-11-22 19:10:33] p.INFO: m", 1, 2),
+    ("strange", "[2026-11-22 19:10:33] p.INFO: in its line\n[2026-11-22 19:10:33] p.INFO: m", 1, 1),
+])
+def test_what_was_cut_goes_on_where_it_was_cut(first: str, then: str, counted: int, strange: int) -> None:
+    scan = Scan(WIB)
+    _, inside = scan.take(first.encode(), 0, True)
+    scan.take(then.encode(), inside, True)
+    assert (scan.seen.levels["INFO"], scan.seen.strange) == (counted, strange)
+
+
 @pytest.mark.parametrize(("one", "other"), [
     ("Saldo anggota 12 tidak cukup", "Saldo anggota 7781 tidak cukup"),
     ("WA ke 081234567890 gagal", "WA ke +62 813-1111-2222 gagal"),
