@@ -439,6 +439,22 @@ def test_a_file_that_vanishes_while_it_is_looked_at_is_no_fault_of_the_others(sh
     assert "No such file" in seen.troubles["harian: content"]
 
 
+def test_what_took_a_files_place_since_it_was_listed_is_not_read(shop: Shop) -> None:
+    path = shop.backup(0)
+    [file] = files_list.listed(str(path), WIB).files
+    path.write_bytes(b"other")
+    with pytest.raises(FileNotFoundError, match="changed since it was listed"), files_verify.Bytes(file):
+        pass
+    path.unlink()
+    path.symlink_to("/etc/shadow")
+    with pytest.raises(OSError, match="symbolic links"), files_verify.Bytes(file):
+        pass
+    path.unlink()
+    os.mkfifo(path)  # opening it must not wait for a writer
+    with pytest.raises(FileNotFoundError), files_verify.Bytes(file):
+        pass
+
+
 def test_a_dying_disk_is_a_broken_backup(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     shop.backup(0, size=600_000)
     pread = os.pread

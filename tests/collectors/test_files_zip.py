@@ -247,6 +247,24 @@ def test_a_claim_of_more_than_can_be_is_no_reason_to_work() -> None:
     assert str(verdict(bytes(content)).broken).startswith("claims 60000 members")
 
 
+@pytest.mark.parametrize(("field", "by", "said"), [
+    (24, 1, f"{DUMP} is damaged: it unpacks to {len(SMALL)} of its {len(SMALL) + 1} bytes"),
+    (24, -1, f"{DUMP} is damaged: it unpacks to more than its {len(SMALL) - 1} bytes"),
+    (42, 1, f"{DUMP} should begin at byte 1, and does not"),
+])
+def test_a_directory_that_says_something_else_than_the_content_is_told(field: int, by: int, said: str) -> None:
+    content = bytearray(TINY)
+    content[content.index(b"PK\1\2") + field] += by
+    assert verdict(bytes(content)).broken == said
+
+
+def test_a_member_that_the_count_leaves_out_is_told() -> None:
+    content = bytearray(TINY)
+    end, second = content.index(b"PK\5\6"), content.rindex(b"PK\1\2")
+    struct.pack_into("<HH", content, end + 8, 1, 1)
+    assert verdict(bytes(content)).broken == f"its list of members goes on after the last one, at byte {second}"
+
+
 def test_never_more_than_a_piece_is_read_at_once() -> None:
     held = Held(zipped({DUMP: SQL, "besar.bin": os.urandom(3 << 20)}))
     steps = judged(held, "a.zip", Wanted())
