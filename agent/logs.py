@@ -61,9 +61,13 @@ def mask(text: str) -> str:
 
 
 def told(error: BaseException) -> str:
-    """An error as one masked line of at most 300 characters: `OSError: /srv: Stale file handle`."""
+    """An error as one masked line of at most 300 characters: `OSError: /srv: Stale file handle`.
+
+    A collector's own errors are whole sentences already, and their class tells nobody anything.
+    """
     kind, text = type(error).__name__, " ".join(str(error).split())
-    line = mask(f"{kind}: {text}" if text else kind)
+    sentence = bool(text) and type(error).__module__.startswith("collectors.")
+    line = mask(text if sentence else f"{kind}: {text}" if text else kind)
     return line if len(line) <= ERROR_LENGTH else line[: ERROR_LENGTH - 1] + "…"
 
 

@@ -95,6 +95,8 @@ def _count(value: float, words: Phrases) -> str:
 
 
 def _percent(value: float, words: Phrases) -> str:
+    if abs(value) >= 100:  # "1.600 ×" is read more easily than "160.000 %"
+        return _number(value, 0, words) + " ×"
     percent = value * 100
     if 0 < percent < 0.05:
         return "< " + _number(0.1, 1, words) + " %"

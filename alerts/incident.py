@@ -21,6 +21,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     since: float = 0.0  # unix seconds when it began to be bad
     collector: str = ""  # who measured it, so that it can be asked to explain
+    was: float | None = None  # of a good one: the value while it was bad
 
     @property
     def key(self) -> str:

@@ -48,6 +48,7 @@ class Phrases(msgspec.Struct, frozen=True, kw_only=True):
     unknown_now: str
     removed: str
     closed_by: str
+    value_now: str
     changes: str
     acked_until: str
     told_before: str
@@ -115,6 +116,7 @@ ID = Phrases(
     unknown_now="Sumber diam: keadaan sekarang tidak diketahui.",
     removed="Tidak dipantau lagi; keadaannya sekarang tidak diketahui.",
     closed_by="Ditutup oleh {who}.",
+    value_now="Sekarang: {value}",
     changes="{count} kali berubah sejak {begin}",
     acked_until="Ditangani {who} sampai {end}.",
     told_before="Sudah diberi tahu: {who}.",
@@ -180,6 +182,7 @@ EN = Phrases(
     unknown_now="The source is silent: its state now is unknown.",
     removed="No longer watched; its state now is unknown.",
     closed_by="Closed by {who}.",
+    value_now="Now: {value}",
     changes="changed {count} times since {begin}",
     acked_until="{who} has it until {end}.",
     told_before="Told already: {who}.",

@@ -114,7 +114,7 @@ def _said(words: Words, rule: Rule, member: Finding, incident: Incident, reader:
     labels = {label: line(value) for label, value in member.labels}
     threshold = member.threshold if member.threshold is not None else rule.threshold(incident.severity)
     values = {"agent": line(reader.agent), "site": line(reader.site), **labels}
-    values["value"] = _amount(rule, member.value, reader)
+    values["value"] = _amount(rule, member.value if member.was is None else member.was, reader)
     values["threshold"] = "" if threshold is None else _amount(rule, threshold, reader)
     text = words.en if reader.language == "en" else words.id
     return fill(one_line(text), values, shell=frozenset(labels) if shell else frozenset())
@@ -132,7 +132,7 @@ def _evidence(incident: Incident, reader: Reader) -> list[str]:
         found = dict.fromkeys([block(member.note), block(incident.evidence.get(member.key, ""))])
         rule = reader.rules.get(member.rule)
         sop = f"SOP {line(rule.sop)}" if rule is not None and rule.sop else ""
-        return [_limit(member, reader), silent if member.state == "unknown" else "", *found, sop]
+        return [_limit(member, incident, reader), silent if member.state == "unknown" else "", *found, sop]
     lines = [_item(member, incident, reader) for member in members[:MEMBERS_SHOWN]]
     if len(members) > MEMBERS_SHOWN:
         lines.append(fill(reader.words.more_members, {"count": str(len(members) - MEMBERS_SHOWN)}))
@@ -142,8 +142,19 @@ def _evidence(incident: Incident, reader: Reader) -> list[str]:
 def _ending(incident: Incident, reader: Reader) -> list[str]:
     if incident.closed_why == "removed":
         return [reader.words.removed]
-    by_hand = incident.closed_why not in ("", "good")
-    return [fill(reader.words.closed_by, {"who": reader.called(incident.closed_why)})] if by_hand else []
+    if incident.closed_why not in ("", "good"):
+        return [fill(reader.words.closed_by, {"who": reader.called(incident.closed_why)})]
+    members = problems(incident)
+    return [_now(members[0], reader)] if len(members) == 1 else []
+
+
+def _now(member: Finding, reader: Reader) -> str:
+    """`Sekarang: 61 %`, where the headline still has the value that was bad."""
+    rule = reader.rules.get(member.rule)
+    if rule is None or member.was is None or "{value}" not in rule.summary.id:
+        return ""
+    before, now = _amount(rule, member.was, reader), _amount(rule, member.value, reader)
+    return fill(reader.words.value_now, {"value": now}) if now != before else ""
 
 
 def _deed(notification: Notification, reader: Reader) -> str:
@@ -165,12 +176,12 @@ def _item(member: Finding, incident: Incident, reader: Reader) -> str:
     """One member in a list: `- KRITIS: Disk / terisi 93 % (batas 90 %)`."""
     severity = reader.words.severities.get(member.severity, line(member.severity))
     summary = _summary(member, incident, reader)
-    limit = _limit(member, reader, summary)
+    limit = _limit(member, incident, reader, summary)
     silent = f". {reader.words.unknown_now}" if member.state == "unknown" else ""
     return f"- {severity}: {summary}" + (f" ({limit})" if limit else "") + silent
 
 
-def _limit(member: Finding, reader: Reader, said: str = "") -> str:
+def _limit(member: Finding, incident: Incident, reader: Reader, said: str = "") -> str:
     """`93 %, batas 90 %`; the limit alone where the value was `said` before.
 
     Nothing where both are a yes or no, for "0, batas 1" tells nobody anything, nor where the rule is gone.
@@ -187,5 +198,7 @@ def _limit(member: Finding, reader: Reader, said: str = "") -> str:
     value = fill(phrases_by_kind.get(rule.kind, "{value}"), {"value": amount, "window": window})
     if threshold is None:
         return "" if said and amount in said else value
+    if threshold == 0:  # "2, batas 0": that it should be none goes without saying
+        return "" if amount in (said or _summary(member, incident, reader)) else value
     phrase = words.limit_alone if said and amount in said else words.limit
     return fill(phrase, {"value": value, "threshold": _amount(rule, threshold, reader)})

@@ -159,8 +159,9 @@ def _found(incident: Incident, finding: Finding, now: float, policy: Policy) -> 
     if before is not None and finding.state == "unknown":
         # What was known last stays visible; only the state says that it is not known now.
         finding = msgspec.structs.replace(before, state="unknown")
-    elif before is not None and not finding.note:
-        finding = msgspec.structs.replace(finding, note=before.note)
+    elif before is not None:
+        was = None if finding.state == "bad" else before.was if before.state == "good" else before.value
+        finding = msgspec.structs.replace(finding, note=finding.note or before.note, was=was)
     members = {**incident.members, finding.key: finding}
     if all(member.state == "good" for member in members.values()):
         return _all_good(incident, members, now)

@@ -14,6 +14,7 @@ import structlog
 from agent import logs
 from agent.logs import Turns, configure, get_logger, mask, told
 from collectors.secret import Secret
+from collectors.systemd_bus import SystemdError
 
 MASKED = {
     "+62 812-3456-7890": "***890",
@@ -146,6 +147,7 @@ def test_a_warning_of_python_is_a_line_too(lines: Lines) -> None:
 def test_an_error_is_told_in_one_masked_line_of_bounded_length() -> None:
     assert told(OSError("/srv:\n  Stale file handle")) == "OSError: /srv: Stale file handle"
     assert told(TimeoutError()) == "TimeoutError"
+    assert told(SystemdError("this machine has no systemd")) == "this machine has no systemd"  # a sentence already
     assert told(ValueError("mail budi@kopkarskf.com")) == "ValueError: mail b***@kopkarskf.com"
     assert (len(told(ValueError("x" * 999))), told(ValueError("x" * 999))[-1]) == (300, "…")
 

@@ -376,3 +376,15 @@ def test_no_change_is_no_write(story: Story) -> None:
     for minute in range(1, 10):
         story.at(minute).sees(0)
     assert story.store._db.total_changes == before
+
+
+def test_what_was_bad_is_still_known_when_it_is_over(story: Story) -> None:
+    full = Story(story.folder / "full", [rule("full", metric="full", kind="above", critical=0.9, hysteresis=0.05)])
+    full.at(0).sees(0.93, metric="full")
+    full.at(1).sees(0.95, metric="full")
+    full.at(2).sees(0.61, metric="full")
+    closed = next(iter(full.desk._incidents.values()))
+    assert [(member.was, member.value) for member in closed.members.values()] == [(0.95, 0.61)]
+    full.at(3).sees(0.97, metric="full")
+    back = next(iter(full.desk.view.open))
+    assert [(member.was, member.value) for member in back.members.values()] == [(None, 0.97)]

@@ -21,6 +21,7 @@ SHOWN = [
     ("jaga_disk_used_ratio", 0.99999, "99,9 %", "99.9 %"),
     ("jaga_disk_used_ratio", 1.0, "100 %", "100 %"),
     ("jaga_load_ratio", 12.5, "1.250 %", "1,250 %"),
+    ("jaga_file_room_ratio", 1_600_000.0, "1.600.000 ×", "1,600,000 ×"),
     ("jaga_probe_seconds", 0.0, "0 detik", "0 s"),
     ("jaga_probe_seconds", 0.25, "250 ms", "250 ms"),
     ("jaga_probe_seconds", 0.0001, "1 ms", "1 ms"),

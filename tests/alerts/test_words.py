@@ -164,6 +164,14 @@ def test_the_whole_letter_reads_as_the_golden_one(name, language):
     assert f"{written.subject}\n\n{plain(written)}" == (GOLDEN / f"{name}.{language}.txt").read_text(encoding="utf-8")
 
 
+def test_the_end_names_what_was_bad_and_what_it_is_now():
+    over = finding(value=0.61, state="good", was=0.93)
+    section = letter(note("resolved", about=incident(over, closed=NOW, closed_why="good"))).sections[0]
+    assert (section.headline, section.detail) == ("SELESAI: Disk / terisi 93 % (12 menit)", "Sekarang: 61 %")
+    up = finding("service_down", value=1.0, state="good", labels=(("unit", "nginx"),), was=0.0)
+    assert letter(note("resolved", about=incident(up, closed=NOW, closed_why="good"))).sections[0].detail == ""
+
+
 def test_opened_and_resolved_within_one_letter_are_one_section_with_both_times():
     written = letter(note(ordinal=1), note("resolved", ordinal=2, about=CLOSED))
     assert [(s.reason, s.mark, s.since) for s in written.sections] == [
@@ -237,6 +245,8 @@ def test_a_person_without_a_terminal_gets_the_first_step_that_needs_none():
 @pytest.mark.parametrize(("member", "detail"), [
     (finding(note=""), "93 %, batas 90 %\nSOP 1.2 disk"),
     (finding(note="", threshold=None), "93 %\nSOP 1.2 disk"),
+    (finding("service_down", value=3.0, threshold=0.0, labels=(), note=""), "3"),
+    (finding(note="", threshold=0.0), "SOP 1.2 disk"),  # the summary says 93 % already
     (SICK[1], ""),
     (SICK[2], "naik 5 dalam 10 menit, batas 2"),
     (finding("disk_full_soon", "warning", 10800.0, 86400.0, note=""), "sekitar 3 jam lagi, batas 1 hari"),
