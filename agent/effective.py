@@ -119,12 +119,13 @@ def _numbers(rule: Rule, default: Rule | None) -> Iterator[str]:
     plain = default or Rule(name="", metric="", summary=rule.summary, first=rule.first, lay=rule.lay, fix=rule.fix)
     yield f"metric = {toml(rule.metric)}"
     yield f"kind = {toml(rule.kind)}"
-    for key in ("warning", "critical", "limit", "hysteresis", "hold", "window", "boot_grace", "where",
+    for key in ("warning", "critical", "limit", "hysteresis", "hold", "window", "boot_grace", "tell_after", "where",
                 "explained_by", "sop"):
         value = getattr(rule, key)
         if value is None or (not value and value == getattr(plain, key) and key not in ("warning", "critical")):
             continue
-        quantity = DURATION if key in ("hold", "window", "boot_grace") else quantity_of(rule.metric, rule.kind, key)
+        time = key in ("hold", "window", "boot_grace", "tell_after")
+        quantity = DURATION if time else quantity_of(rule.metric, rule.kind, key)
         number = quantity and isinstance(value, float)
         yield f"{'for' if key == 'hold' else key} = {write(quantity, value) if quantity and number else toml(value)}"
 

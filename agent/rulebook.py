@@ -12,12 +12,12 @@ from collectors.quantities import DURATION, RATIO, SIZE, Quantity, Seconds
 
 # What a key holds. Thresholds are not here: their unit is the metric's.
 _PLAIN: Final[dict[str, Any]] = {
-    "metric": str, "kind": Kind, "for": Seconds, "window": Seconds, "boot_grace": Seconds, "sop": str, "enabled": bool,
-    "explained_by": tuple[Cause, ...]}
+    "metric": str, "kind": Kind, "for": Seconds, "window": Seconds, "boot_grace": Seconds, "tell_after": Seconds,
+    "sop": str, "enabled": bool, "explained_by": tuple[Cause, ...]}
 _THRESHOLDS: Final = ("warning", "critical", "hysteresis", "limit")
 _TEXTS: Final = ("summary", "first", "lay", "fix")
 KEYS: Final = ("metric", "kind", "warning", "critical", "for", "where", "hysteresis", "window", "limit", "boot_grace",
-               *_TEXTS, "sop", "enabled", "explained_by")
+               "tell_after", *_TEXTS, "sop", "enabled", "explained_by")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _PLACE = re.compile(r"(?<!\$)\{([A-Za-z_]\w*)\}")  # as `alerts.text.fill` sees it; `${HOME}` is the shell's

@@ -21,7 +21,7 @@ OWN = "agent"  # the agent's own rules have no thresholds that a first week coul
 
 
 class Hold(msgspec.Struct, frozen=True):
-    """Wait until then, and why: `silence:ID`, `maintenance:NAME`, `inhibited:CODE`, `quiet`, `probation`."""
+    """Wait until then, and why: `silence:ID`, `maintenance:NAME`, `inhibited:CODE`, `quiet`, `probation`, `early`."""
 
     until: float
     why: str
@@ -40,7 +40,7 @@ def hold(incident: Incident, around: Surroundings, policy: Policy, now: float) -
     """The reason that holds longest of those that hold, or None: speak."""
     holds = [*_silenced(incident, around, now), *_maintained(incident, policy, now), *_inhibited(incident, around, now)]
     if incident.severity == "warning" and incident.key != BASELINE:
-        holds += [*_quiet(policy, now), *_probation(incident, around, policy, now)]
+        holds += [*_quiet(policy, now), *_probation(incident, around, policy, now), *_early(incident, around, now)]
     return max(holds, key=lambda each: each.until, default=None)
 
 
@@ -95,6 +95,13 @@ def _probation(incident: Incident, around: Surroundings, policy: Policy, now: fl
     until = around.installed_at + policy.probation
     tuned = any(rule.collector != OWN for m in _sick(incident) if (rule := around.rules.get(m.rule)) is not None)
     return [Hold(until, "probation")] if tuned and now < until else []
+
+
+def _early(incident: Incident, around: Surroundings, now: float) -> Iterable[Hold]:
+    """What often mends itself, and is known meanwhile as the cause of others: told once the first of it has lasted."""
+    ends = [m.since + rule.tell_after if (rule := around.rules.get(m.rule)) is not None else now
+            for m in _sick(incident)]
+    return [Hold(min(ends), "early")] if ends and now < min(ends) else []
 
 
 def _sick(incident: Incident) -> list[Finding]:

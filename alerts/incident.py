@@ -57,7 +57,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     turns: tuple[float, ...] = ()  # when it opened and reopened, for flapping
     flapping: bool = False
     calm_since: float | None = None  # flapping, but good since then
-    held_by: str = ""  # why nobody is told for now: "silence:…", "maintenance:…", "inhibited:K7M", "quiet", "probation"
+    held_by: str = ""  # why nobody is told for now: "silence:…", "maintenance:…", "inhibited:K7M", "quiet" …
     evidence: dict[str, str] = {}  # by finding key: what was gathered once, when it opened
 
     @property

@@ -48,6 +48,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     window: float = 0.0
     limit: float | None = None
     boot_grace: float = 0.0  # not judged bad until the machine has been up this long
+    tell_after: float = 0.0  # open at once, so that it explains others, but a warning is told only when bad this long
     summary: Words
     first: Words  # the first step for a technician
     lay: Words  # the first step for somebody without a terminal

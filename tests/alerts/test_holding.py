@@ -187,3 +187,30 @@ def test_what_a_person_closed_comes_back_where_it_is_not_over(tmp_path: Path) ->
     closed.at(1).sees(0)
     assert closed.code == code
     assert closed.said == [("recurred", "budi", "chat")]
+
+
+PATIENT = rule("maintenance", metric="down", kind="above", warning=0, critical=7200, tell_after=1800.0)
+
+
+def test_a_patient_rule_is_open_at_once_explains_others_and_is_told_late(tmp_path: Path) -> None:
+    site = rule("site_down", metric="site", explained_by=(Cause(rule="maintenance"),))
+    patient = story(tmp_path, PATIENT, site)
+    patient.at(0).sees(1, metric="down")
+    patient.sees(0, metric="site")
+    assert {i.held_by.partition(":")[0] for i in patient.desk.view.open} == {"early", "inhibited"}
+    assert patient.at(29).said == []
+    assert patient.at(30).said == [("opened", "budi", "chat")]
+
+
+def test_a_patient_rule_that_is_over_in_time_told_nobody(tmp_path: Path) -> None:
+    patient = story(tmp_path, PATIENT)
+    patient.at(0).sees(1, metric="down")
+    patient.at(29).sees(0, metric="down")
+    assert patient.at(40).said == []
+
+
+def test_patience_ends_where_it_becomes_critical(tmp_path: Path) -> None:
+    patient = story(tmp_path, PATIENT)
+    patient.at(0).sees(1, metric="down")
+    patient.at(1).sees(7201, metric="down")
+    assert patient.said == [("worsened", "budi", "chat")]

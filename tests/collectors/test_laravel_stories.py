@@ -174,6 +174,8 @@ def test_maintenance_that_was_forgotten(app: App) -> None:
         assert app.get("/")[0] == 503
         told.look("laravel", watch(app), minute=1)
         assert told.open == ["app_maintenance"]  # at once: it explains web_*
+        told.look("laravel", watch(app), minute=30)
+        assert told.subjects == []
         told.look("laravel", watch(app), minute=31)
         told.look("laravel", watch(app), minute=122)
     finally:
@@ -181,6 +183,16 @@ def test_maintenance_that_was_forgotten(app: App) -> None:
     told.look("laravel", watch(app), minute=130)
     assert "kanari" not in told.text()
     tell("app-maintenance-forgotten", told, app)
+
+
+def test_a_release_of_some_minutes_is_nobodys_news(app: App) -> None:
+    told = Told("laravel")
+    told.look("laravel", watch(app), minute=0)
+    app.artisan("down")
+    told.look("laravel", watch(app), minute=1)
+    app.artisan("up")
+    told.look("laravel", watch(app), minute=4)
+    assert (told.open, told.text()) == ([], "")
 
 
 def test_debug_in_production(app: App) -> None:
