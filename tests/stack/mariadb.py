@@ -1,5 +1,6 @@
 """A real MariaDB server in a folder of its own, on a free loopback port and a socket."""
 
+import os
 import socket
 import subprocess
 from pathlib import Path
@@ -40,7 +41,7 @@ class MariaDB(Program):
     def command(self) -> list[str]:
         return [
             "mariadbd", "--no-defaults", "--user=root", f"--datadir={self.data}", f"--socket={self.socket}",
-            f"--pid-file={self.folder / 'mysqld.pid'}", "--bind-address=127.0.0.1", f"--port={self.port}",
+            f"--pid-file={self.folder / 'mysqld.pid'}", f"--tmpdir={self.folder}", "--bind-address=127.0.0.1", f"--port={self.port}",
             "--skip-name-resolve", "--skip-log-bin", "--character-set-server=utf8mb4",
             "--collation-server=utf8mb4_unicode_ci", "--slow-query-log=1", "--log-output=FILE",
             f"--slow-query-log-file={self.slow_log}", "--long-query-time=3", *SMALL, *self.options,
@@ -60,6 +61,7 @@ class MariaDB(Program):
                 ["mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={self.data}", "--basedir=/usr",
                  "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
                  "--innodb-log-file-size=8M", "--innodb-flush-method=nosync"],
+                env={**os.environ, "TMPDIR": str(self.folder)},  # two at once would meet in /tmp
                 capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
         super().start()
