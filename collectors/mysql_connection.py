@@ -181,7 +181,7 @@ _FALLBACK: Final = "{message} ({code})"
 def _told(error: Exception, database: Database, account: str = "") -> DatabaseError:
     code, message = 0, str(error)
     if len(error.args) > 1 and isinstance(error.args[0], int):
-        code, message = error.args[0], str(error.args[1])
+        code, message = error.args[0] or 2006, str(error.args[1])  # 0: PyMySQL's own, after a connection was lost
     if code in _DENIED and (denied := _NO_RIGHT.match(message)):
         mend = _grant(denied, database, account)
     elif isinstance(error, RuntimeError):  # PyMySQL asks for a library that encrypts the password

@@ -215,11 +215,11 @@ def _failed(memory: dict[str, Any]) -> Iterator[Reading]:
 
 
 def _waiting(looks: Iterable[Seen]) -> str:
-    """`312 jobs wait`, of all queues, for the evidence on what does not run."""
+    """`jobs waiting: 312`, of all queues, for the evidence on what does not run."""
     looks = list(looks)
     count = sum(look.ready + look.overdue for look in looks)
     least = "at least " if any(look.least for look in looks) else ""
-    return f"{least}{count} jobs wait" if count else ""
+    return f"jobs waiting: {least}{count}" if count else ""
 
 
 def _evidence(seen: Seen) -> str:

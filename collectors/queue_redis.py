@@ -160,23 +160,18 @@ def _sizes(pipeline: "Pipeline", prefix: str, queue: str) -> None:
 def _first(payload: bytes | None) -> tuple[str, float | None]:
     """Who is first in the row, and since when: known from Laravel 12 on (createdAt) and with Horizon (pushedAt).
 
-    A job that was given back is older than its waiting, and no one's word for it.
+    A job's payload holds its number and how often it was tried, and stays as it is while the job waits. One that was
+    given back was made before it began to wait: then it is not known since when.
     """
     if payload is None:
         return "", None
+    head = hashlib.sha256(payload).hexdigest()[:16]
     try:
         job = json.loads(payload)
-    except ValueError:
-        job = None
-    if not isinstance(job, dict):
-        return hashlib.sha256(payload).hexdigest()[:16], None
-    tries = job.get("attempts", 0)
-    head = f"{job.get('uuid') or job.get('id') or hashlib.sha256(payload).hexdigest()[:16]}:{tries}"
-    try:
-        since = float(job.get("pushedAt") or job.get("createdAt") or 0)
-    except (TypeError, ValueError):
+        since = 0.0 if job.get("attempts") else float(job.get("pushedAt") or job.get("createdAt") or 0)
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):  # whatever it may be
         since = 0.0
-    return head[:80], since if since > 0 and not tries else None
+    return head, since if since > 0 else None
 
 
 def _slug(name: str, separator: str) -> str:

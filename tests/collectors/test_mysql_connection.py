@@ -123,6 +123,17 @@ def test_who_is_not_let_in_learns_why(server: MariaDB, user: str, password: str,
     assert (str(refused.value), refused.value.code) == (f"127.0.0.1:{server.port}: {says}", code)
 
 
+def test_a_connection_that_is_lost_stays_lost(server: MariaDB) -> None:
+    with connect(at(server)) as session:
+        server.sql(f"KILL {session.rows('SELECT CONNECTION_ID()')[0][0]}")
+        told = []
+        for _ in range(3):
+            with pytest.raises(DatabaseError) as refused:
+                session.rows("SELECT 1")
+            told.append((str(refused.value).partition(": ")[2], refused.value.unreachable))
+    assert told == [("the server hung up or did not answer in time", True), *[("the server hung up", True)] * 2]
+
+
 def test_a_full_server_says_that_it_is_full(server: MariaDB) -> None:
     with ExitStack() as held:
         for _ in range(2):
