@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from agent import plugins
 from agent.effective import toml
 from agent.fields import Reader
 from collectors import queue
@@ -42,9 +44,6 @@ def test_a_configuration_is_read_as_it_is_printed(monkeypatch: pytest.MonkeyPatc
     assert reader.mistakes == []
     printed = toml(first)
     assert "rahasia" not in printed + repr(first)
-    # what `jaga config` prints is TOML on one line
-    import tomllib
-
     again: Queue = reader.struct(Queue, tomllib.loads(f"q = {printed}")["q"], ("q",))
     assert reader.mistakes == []
     assert toml(again) == printed
@@ -133,8 +132,14 @@ def test_discovery_finds_workers_and_queues_and_tells_no_value(tmp_path: Path, f
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert discovered(str(tmp_path)) == found
-    assert "RAHASIA" not in str(found)
+    told = discovered(str(tmp_path))
+    assert told == found
+    assert "RAHASIA" not in str(told)
+    if told is not None:  # and it can be used as it is, once the password lies where it says
+        (tmp_path / "mysql_password").write_text("x")
+        reader = Reader({"CREDENTIALS_DIRECTORY": str(tmp_path)}, tmp_path)
+        assert isinstance(reader.struct(Queue, tomllib.loads(told)["collectors"]["queue"], ()), Queue)
+        assert reader.mistakes == []
 
 
 def test_discovery_on_this_machine_neither_asks_nor_fails() -> None:
@@ -189,12 +194,8 @@ def test_memory_forgets_what_is_not_watched_any_more() -> None:
 
 
 def test_each_metric_that_a_rule_judges_is_declared() -> None:
-    from agent import plugins
-
     plugin = plugins.collectors()["queue"]
     assert plugin.rules is not None
-    import tomllib
-
     rules = tomllib.loads(plugin.rules.read_text())
     assert {rule["metric"] for rule in rules.values()} <= set(plugin.metrics)
     assert all(name.startswith(("queue_", "worker_")) for name in rules)
