@@ -103,7 +103,7 @@ def first_scan(path: str) -> str:
     """As JSON: seconds, errors, problems, MiB before and at most."""
     before, scan = peak(), Scan(ZONE)
     began = time.perf_counter()
-    follow(path, None, scan.take, now=time.time() + 60, first=EVERYTHING, limit=EVERYTHING)
+    follow(path, None, scan.take, now=time.time() + 60, first=EVERYTHING, limit=EVERYTHING, seconds=600)
     seen = scan.seen
     return json.dumps([time.perf_counter() - began, seen.levels["ERROR"], len(seen.problems), before, peak()])
 

@@ -13,6 +13,7 @@ import glob
 import os
 import re
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ from collectors.access import denied
 
 FIRST = 64 * 2**20  # bytes before the end at which the very first look begins
 LIMIT = 128 * 2**20  # bytes taken in one look at most; the rest waits for the next one
+SECONDS = 5.0  # as well: where each byte is dear (a slow disk, a forger's million of tiny entries) a look still ends
 CHUNK = 2**18  # bytes handed out at once; so much fits into a processor's cache, and a MiB is a third slower
 LONGEST = 2**20  # bytes that are waited for until something ends; what is longer is cut, so memory stays flat
 MOST = 50  # files that are followed; more than that are the oldest, which nobody writes to
@@ -55,7 +57,7 @@ class Followed:
     place: dict[str, Any] = field(default_factory=dict)  # for the next look
     files: list[str] = field(default_factory=list)  # paths that match; none: there is no such file (yet)
     taken: int = 0  # bytes
-    behind: int = 0  # bytes that `limit` left for the next look
+    behind: int = 0  # bytes that `limit` and `seconds` left for the next look
     skipped: int = 0  # bytes before the place where the very first look began
     written: float | None = None  # when the newest file was last written, unix seconds
     lost: list[Lost] = field(default_factory=list)
@@ -79,7 +81,7 @@ class _File:
 
 
 def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float,
-           first: float = FIRST, limit: float = LIMIT) -> Followed:
+           first: float = FIRST, limit: float = LIMIT, seconds: float = SECONDS) -> Followed:
     """Hand what came since `place` (None: the very first look) to `take`, older files first.
 
     pattern: a path, or a folder with a pattern as its last part (`/…/logs/laravel-*.log`). It must not match what
@@ -88,7 +90,7 @@ def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float
     beginning. One that is there and cannot be read goes into `unreadable`; its siblings are followed all the same.
     Raises OSError, with a sentence, where the folder cannot be looked at.
     """
-    seen = Followed()
+    seen, until = Followed(), time.monotonic() + seconds
     folder = os.path.dirname(pattern) or "."
     present = _present(pattern, seen)
     if place and place["pattern"] != pattern:
@@ -105,7 +107,7 @@ def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float
         try:
             with _opened(path) as (descriptor, status):
                 if (status.st_dev, status.st_ino) == (file.device, file.inode):  # else rotated this very moment
-                    _drain(descriptor, status, file, take, seen, now, limit)
+                    _drain(descriptor, status, file, take, seen, now, limit, until)
         except OSError as error:
             seen.unreadable[path] = error
         done = file.at >= file.size and now - max(file.since, file.written) > RETIRED if file.rotated else (
@@ -239,7 +241,7 @@ def _print(head: bytes, before: bytes) -> str:
 
 
 def _drain(descriptor: int, status: os.stat_result, file: _File, take: Take, seen: Followed, now: float,
-           limit: float) -> None:
+           limit: float, until: float) -> None:
     """Take what is new, then note where we are."""
     seen.written = max(seen.written or 0.0, status.st_mtime)
     if (status.st_size, status.st_mtime) == (file.size, file.written) and file.at == file.size:
@@ -249,23 +251,21 @@ def _drain(descriptor: int, status: os.stat_result, file: _File, take: Take, see
         return  # truncated this very moment; the next look finds out where the rest is
     since = file.since if status.st_size == file.size else now
     quiet = now - min(since, status.st_mtime)
+    size, ended = CHUNK, False
     try:
-        size = CHUNK
-        while seen.taken < limit:
+        while not ended and seen.taken < limit and time.monotonic() < until:
             data = os.pread(descriptor, size, file.at)
             if os.pread(descriptor, len(before), file.at - len(before)) != before:
-                break  # truncated under our hands
-            last = len(data) < size
-            whole = data.endswith(b"\n")
-            end = last and (quiet >= (LINE_QUIET if whole else PART_QUIET) or (whole and file.rotated))
+                ended = True  # truncated under our hands
+                continue
+            ended, whole = len(data) < size, data.endswith(b"\n")
+            end = ended and (quiet >= (LINE_QUIET if whole else PART_QUIET) or (whole and file.rotated))
             taken, inside = take(data, file.inside, end or size > LONGEST) if data else (0, file.inside)
             file.at, file.inside = file.at + taken, inside
             seen.taken += taken
             head = head if len(head) == _EDGE else (head + data[:taken])[:_EDGE]
             before = (before + data[max(0, taken - _EDGE):taken])[-_EDGE:]
-            if last:
-                break
             size = CHUNK if taken else 2 * size
     finally:
         file.size, file.written, file.since, file.mark = status.st_size, status.st_mtime, since, _print(head, before)
-        seen.behind += max(0, file.size - file.at) if seen.taken >= limit else 0
+        seen.behind += 0 if ended else max(0, file.size - file.at)

@@ -283,6 +283,14 @@ def test_a_look_takes_no_more_than_its_limit_and_the_next_one_goes_on(tmp_path: 
     assert watch.lines == lines
 
 
+def test_a_look_ends_in_time_and_the_next_one_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "laravel.log"
+    write(log, "1", "2")
+    watch = Watch(log)
+    assert (watch.look(seconds=0).behind, watch.lines) == (4, [])
+    assert (watch.look().behind, watch.lines) == (0, ["1", "2"])
+
+
 def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
     log = tmp_path / "laravel.log"
     with log.open("w") as file:
