@@ -40,9 +40,9 @@ class MariaDB(Program):
     @property
     def command(self) -> list[str]:
         return [
-            "mariadbd", "--no-defaults", "--user=root", f"--datadir={self.data}", f"--socket={self.socket}",
-            f"--pid-file={self.folder / 'mysqld.pid'}", f"--tmpdir={self.folder}", "--bind-address=127.0.0.1", f"--port={self.port}",
-            "--skip-name-resolve", "--skip-log-bin", "--character-set-server=utf8mb4",
+            "mariadbd", "--no-defaults", "--user=root", f"--datadir={self.data}", f"--tmpdir={self.folder}",
+            f"--socket={self.socket}", f"--pid-file={self.folder / 'mysqld.pid'}", "--bind-address=127.0.0.1",
+            f"--port={self.port}", "--skip-name-resolve", "--skip-log-bin", "--character-set-server=utf8mb4",
             "--collation-server=utf8mb4_unicode_ci", "--slow-query-log=1", "--log-output=FILE",
             f"--slow-query-log-file={self.slow_log}", "--long-query-time=3", *SMALL, *self.options,
         ]
