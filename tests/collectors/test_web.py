@@ -314,7 +314,7 @@ def test_a_dead_nginx_of_this_machine_is_one_message_and_elsewhere_it_is_none_of
 
 
 @pytest.mark.parametrize(("plugin", "cause", "subject"), [
-    ("laravel", Reading("jaga_app_maintenance_seconds", 60.0), "Aplikasi dalam mode perawatan"),
+    ("laravel", Reading("jaga_app_maintenance_seconds", 60.0), ""),  # a release of some minutes is nobody's news
     ("mysql", Reading("jaga_mysql_up", 0.0), "Database"),
     ("services", Reading("jaga_service_active", 0.0, (("unit", "php8.2-fpm"),)), "Layanan php8.2-fpm mati"),
 ])
@@ -327,8 +327,8 @@ def test_an_error_page_that_has_a_known_cause_here_is_not_told_besides(house: Ho
         told.take(plugin, [cause], minute=minute)
         told.look("web", house.web(), minute=minute)
     assert "web_error" in told.open
-    assert len(told.subjects) == 1
-    assert subject in told.subjects[0]
+    assert len(told.subjects) == bool(subject)
+    assert all(subject in said for said in told.subjects)
     told.take(plugin, [replace(cause, value=1.0 - min(cause.value, 1.0))], minute=4)
     for minute in (5, 8):  # the cause is gone and the page is not mended: now it is told
         told.look("web", house.web(), minute=minute)
