@@ -11,18 +11,16 @@ those of a file that was emptied before the first look at its first bytes: its c
 
 import glob
 import os
-import re
-import stat
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from hashlib import blake2b
 from math import inf
 from typing import Any
 
 from collectors.access import denied
+from collectors.rotation import EDGE, File, Lost, between, edges, fingerprint, located, loss, opened
 
 FIRST = 64 * 2**20  # bytes before the end at which the very first look begins
 LIMIT = 128 * 2**20  # bytes taken in one look at most; the rest waits for the next one
@@ -32,22 +30,12 @@ LONGEST = 2**20  # bytes that are waited for until something ends; what is longe
 MOST = 50  # files that are followed; more than that are the oldest, which nobody writes to
 LINE_QUIET, PART_QUIET = 2.0, 30.0  # seconds without a byte until a whole line, and a part of a line, is the last
 RETIRED = 2 * 3600.0  # seconds without a byte until a rotated file is let go: queue workers hold it open for an hour
-_EDGE = 256  # bytes at each end that make the fingerprint; so many are looked at again behind each piece
-_ROTATED = re.compile(r"[.-]\d{1,10}(?:[.-]\d{1,10})*$")  # logrotate: laravel.log.1, laravel.log-20261122
 
 # take(data, inside, end) -> (taken, inside). `inside`: 0 where data begins anew, 1 in the middle of something (as where
 # the first look jumps in), else what the reader gave back before. `end`: nothing more is coming for now, take all. It
 # says how many bytes it took, and what it wants to be told about where these end. Where it takes 0 it must leave no
 # trace: it is called again, with more or with `end`.
 Take = Callable[[bytes, int, bool], tuple[int, int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A rotated file that was compressed, moved away or overwritten before it was taken to its end."""
-
-    name: str
-    known: int  # bytes that were seen there and not taken; what was written after the last look comes on top
 
 
 @dataclass(slots=True)
@@ -64,22 +52,6 @@ class Followed:
     unreadable: dict[str, OSError] = field(default_factory=dict)  # by path; the text says what to do
 
 
-@dataclass(slots=True)
-class _File:
-    """How far one file was taken."""
-
-    name: str
-    device: int
-    inode: int
-    at: int  # bytes taken
-    size: int = -1  # bytes at the last look
-    written: float = 0.0
-    since: float = 0.0  # when the size was first seen to be this
-    mark: str = ""
-    inside: int = 0
-    rotated: bool = False
-
-
 def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float,
            first: float = FIRST, limit: float = LIMIT, seconds: float = SECONDS) -> Followed:
     """Hand what came since `place` (None: the very first look) to `take`, older files first.
@@ -92,20 +64,21 @@ def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float
     """
     seen, until = Followed(), time.monotonic() + seconds
     folder = os.path.dirname(pattern) or "."
-    present = _present(pattern, seen)
+    present = _present(pattern)
     if place and place["pattern"] != pattern:
         place = None  # other files than before
-    files = [_File(**record) for record in place["files"]] if place else []
+    files = [File(**record) for record in place["files"]] if place else []
     current = [file for file in files if not file.rotated]
-    kept = [file for file in files if _found(file, folder, present, seen)]
+    kept = [file for file in files if located(file, folder, present)]
+    seen.lost = [lost for file in files if file not in kept and (lost := loss(file, folder))]
     for file in current:
         if file.rotated or file not in kept:
-            kept += _between(file, folder, kept, present)
+            kept += between(file, folder, kept, present)[-MOST:]
     kept += _fresh(kept, present, place, first, seen)
     for file in sorted(kept, key=lambda file: (not file.rotated, file.written or inf)):
         path = os.path.join(folder, file.name)
         try:
-            with _opened(path) as (descriptor, status):
+            with opened(path) as (descriptor, status):
                 if (status.st_dev, status.st_ino) == (file.device, file.inode):  # else rotated this very moment
                     _drain(descriptor, status, file, take, seen, now, limit, until)
         except OSError as error:
@@ -120,7 +93,7 @@ def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float
     return seen
 
 
-def _present(pattern: str, seen: Followed) -> dict[str, os.stat_result]:
+def _present(pattern: str) -> dict[str, os.stat_result]:
     """The files that match, those written last behind."""
     folder, name = os.path.split(pattern)
     paths, found = [pattern], {}
@@ -140,16 +113,16 @@ def _present(pattern: str, seen: Followed) -> dict[str, os.stat_result]:
     return dict(sorted(found.items(), key=lambda item: (item[1].st_mtime, item[0]))[-MOST:])
 
 
-def _fresh(kept: list[_File], present: dict[str, os.stat_result], place: dict[str, Any] | None, first: float,
-           seen: Followed) -> list[_File]:
+def _fresh(kept: list[File], present: dict[str, os.stat_result], place: dict[str, Any] | None, first: float,
+           seen: Followed) -> list[File]:
     """The files that were not there before: from their beginning. What nobody could read before is not news."""
     mine = {(file.device, file.inode) for file in kept}
-    fresh: list[_File] = []
+    fresh: list[File] = []
     for path, status in reversed(present.items()):
         name, identity = os.path.basename(path), (status.st_dev, status.st_ino)
         if identity in mine:  # followed already, or another link to the same file
             continue
-        file = _File(name, *identity, at=0)
+        file = File(name, *identity, at=0)
         if place is None or name in place["closed"]:
             file.at = status.st_size if fresh else max(0, status.st_size - int(first))
             file.inside = int(file.at > 0)
@@ -159,95 +132,14 @@ def _fresh(kept: list[_File], present: dict[str, os.stat_result], place: dict[st
     return sorted(fresh, key=lambda file: file.name)
 
 
-@contextmanager
-def _opened(path: str) -> Iterator[tuple[int, os.stat_result]]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)  # a pipe there must not hold us
-    except PermissionError:
-        raise denied(path) from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(f"{path} is not a regular file: name the log file itself")
-        yield descriptor, status
-    finally:
-        os.close(descriptor)
-
-
-def _found(file: _File, folder: str, present: dict[str, os.stat_result], seen: Followed) -> bool:
-    """Whether the file is still there; where it goes by another name now, or only a copy is left, that is noted."""
-    path = os.path.join(folder, file.name)
-    status = present.get(path) or _status(path)
-    if status and (status.st_dev, status.st_ino) == (file.device, file.inode):
-        unchanged = (status.st_size, status.st_mtime) == (file.size, file.written)
-        if unchanged or not os.access(path, os.R_OK) or _marked(path, file):
-            return True
-    for name, other in _siblings(folder, file):
-        moved = (other.st_dev, other.st_ino) == (file.device, file.inode)
-        if (moved or file.at) and _marked(os.path.join(folder, name), file):
-            file.name, file.device, file.inode = name, other.st_dev, other.st_ino
-            file.rotated = os.path.join(folder, name) not in present
-            return True
-    known = max(0, file.size - file.at)
-    if known or (status and not file.rotated):  # a drained file that retention deleted is no loss
-        seen.lost.append(Lost(file.name, known))
-    return False
-
-
-def _status(path: str) -> os.stat_result | None:
-    with suppress(FileNotFoundError):
-        return os.stat(path)
-    return None
-
-
-def _siblings(folder: str, file: _File) -> list[tuple[str, os.stat_result]]:
-    """Where its bytes may be now, its own inode first: laravel.log → laravel.log.1, laravel.log-20261122."""
-    stem = re.split(r"[.-]", file.name, maxsplit=1)[0]
-    found = []
-    with suppress(PermissionError), os.scandir(folder) as listing:
-        for entry in listing:
-            with suppress(OSError):
-                if entry.name.startswith(stem) and entry.is_file():
-                    found.append((entry.name, entry.stat()))
-    return sorted(found, key=lambda each: ((each[1].st_dev, each[1].st_ino) != (file.device, file.inode), each[0]))
-
-
-def _between(file: _File, folder: str, kept: list[_File], present: dict[str, os.stat_result]) -> list[_File]:
-    """What was rotated away after `file` and never seen: twice between two looks, or while nobody looked for days."""
-    stem = _ROTATED.sub("", file.name)
-    mine = {(other.device, other.inode) for other in kept} | {(each.st_dev, each.st_ino) for each in present.values()}
-    siblings = _siblings(folder, file)
-    since = next((each.st_mtime for name, each in siblings if name == file.name and file.rotated), file.written)
-    later = [(name, each) for name, each in siblings if each.st_mtime >= since
-             and _ROTATED.sub("", name) == stem != name and (each.st_dev, each.st_ino) not in mine]
-    later.sort(key=lambda each: each[1].st_mtime)
-    return [_File(name, each.st_dev, each.st_ino, 0, rotated=True) for name, each in later[-MOST:]]
-
-
-def _marked(path: str, file: _File) -> bool:
-    """Whether what was taken of `file` is what stands at this path."""
-    with suppress(OSError), _opened(path) as (descriptor, status):
-        return status.st_size >= file.at and _print(*_edges(descriptor, file.at)) == file.mark
-    return False
-
-
-def _edges(descriptor: int, at: int) -> tuple[bytes, bytes]:
-    """The first bytes, and those before the place."""
-    return os.pread(descriptor, min(_EDGE, at), 0), os.pread(descriptor, min(_EDGE, at), max(0, at - _EDGE))
-
-
-def _print(head: bytes, before: bytes) -> str:
-    return blake2b(head + before, digest_size=8).hexdigest()
-
-
-def _drain(descriptor: int, status: os.stat_result, file: _File, take: Take, seen: Followed, now: float,
+def _drain(descriptor: int, status: os.stat_result, file: File, take: Take, seen: Followed, now: float,
            limit: float, until: float) -> None:
     """Take what is new, then note where we are."""
     seen.written = max(seen.written or 0.0, status.st_mtime)
     if (status.st_size, status.st_mtime) == (file.size, file.written) and file.at == file.size:
         return
-    head, before = _edges(descriptor, file.at)
-    if file.mark and _print(head, before) != file.mark:
+    head, before = edges(descriptor, file.at)
+    if file.mark and fingerprint(head, before) != file.mark:
         return  # truncated this very moment; the next look finds out where the rest is
     since = file.since if status.st_size == file.size else now
     quiet = now - min(since, status.st_mtime)
@@ -263,9 +155,10 @@ def _drain(descriptor: int, status: os.stat_result, file: _File, take: Take, see
             taken, inside = take(data, file.inside, end or size > LONGEST) if data else (0, file.inside)
             file.at, file.inside = file.at + taken, inside
             seen.taken += taken
-            head = head if len(head) == _EDGE else (head + data[:taken])[:_EDGE]
-            before = (before + data[max(0, taken - _EDGE):taken])[-_EDGE:]
+            head = head if len(head) == EDGE else (head + data[:taken])[:EDGE]
+            before = (before + data[max(0, taken - EDGE):taken])[-EDGE:]
             size = CHUNK if taken else 2 * size
     finally:
-        file.size, file.written, file.since, file.mark = status.st_size, status.st_mtime, since, _print(head, before)
+        file.size, file.written, file.since = status.st_size, status.st_mtime, since
+        file.mark = fingerprint(head, before)
         seen.behind += 0 if ended else max(0, file.size - file.at)

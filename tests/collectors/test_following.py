@@ -17,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors import following
-from collectors.following import Followed, Lost, follow
+from collectors.following import Followed, follow
+from collectors.rotation import Lost
 
 NOW = 2_000_000_000.0  # long after every file here was written: what ends in a line break is whole
 NOBODY = 65534
