@@ -68,6 +68,7 @@ def told(error: BaseException) -> str:
     kind, text = type(error).__name__, " ".join(str(error).split())
     sentence = bool(text) and type(error).__module__.startswith("collectors.")
     line = mask(text if sentence else f"{kind}: {text}" if text else kind)
+    line = line.encode("utf-8", "backslashreplace").decode("utf-8")  # a file's name may hold what no text does
     return line if len(line) <= ERROR_LENGTH else line[: ERROR_LENGTH - 1] + "…"
 
 

@@ -211,7 +211,7 @@ class Runner:
     def _of_targets(self, run: Run) -> Iterator[Reading]:
         for target, trouble in run.targets.items():
             yield TARGET_SUCCESS(trouble is None, note=told(trouble) if trouble else "", collector=self.name,
-                                 target=target)
+                                 target=text(target))
 
     def _publish(self, state: CollectorState, memory: bytes, now: float) -> None:
         """Give the desk and the board the same picture. Where the desk fails, the memory stays as it was."""

@@ -149,6 +149,7 @@ def test_an_error_is_told_in_one_masked_line_of_bounded_length() -> None:
     assert told(TimeoutError()) == "TimeoutError"
     assert told(SystemdError("this machine has no systemd")) == "this machine has no systemd"  # a sentence already
     assert told(ValueError("mail budi@kopkarskf.com")) == "ValueError: mail b***@kopkarskf.com"
+    assert told(OSError("/srv/\udcff: cannot be read")) == "OSError: /srv/\\udcff: cannot be read"
     assert (len(told(ValueError("x" * 999))), told(ValueError("x" * 999))[-1]) == (300, "…")
 
 

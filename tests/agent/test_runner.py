@@ -213,6 +213,16 @@ def test_names_in_bytes_that_are_no_text_are_written_out_and_can_be_stored(house
     assert (reading.labels, reading.note) == ((("thing", "caf\\udce9"),), "caf\\udce9 é")
 
 
+def test_a_target_in_bytes_that_are_no_text_is_written_out_too(house: House) -> None:
+    def doing(run: Run) -> Iterator[Reading]:
+        with run.target("caf\udce9"):
+            raise OSError("caf\udce9: gone")
+        yield LEVEL(1, thing="a")
+
+    told = house.run(doing).readings[-1]
+    assert told == TARGET_SUCCESS(0, collector="test", target="caf\\udce9", note="OSError: caf\\udce9: gone")
+
+
 def test_evidence_in_bytes_that_are_no_text_is_written_out(house: House) -> None:
     house.desk.opens = [finding("level_high", thing="a")]
     collector = SimpleNamespace(collect=lambda run: [LEVEL(1, thing="a")], explain=lambda metric, labels: "m\udcff 9 %")
