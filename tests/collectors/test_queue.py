@@ -223,6 +223,7 @@ def service(unit: str) -> Reading:
 
 
 MYSQL = Reading("jaga_mysql_up", 0.0)
+MAINTENANCE = Reading("jaga_app_maintenance_seconds", 60.0)
 
 
 @pytest.mark.parametrize(("elsewhere", "readings", "told"), [
@@ -233,6 +234,7 @@ MYSQL = Reading("jaga_mysql_up", 0.0)
     ({}, (STORE_REDIS, DEAD, FEWER), ["queue_redis_down"]),
     ({}, (STORE_REDIS, WAITING), ["queue_redis_down", "queue_waiting"]),  # of the database's queue it says nothing
     ({}, (WAITING, LINE, STUCK, STOPPED), ["queue_waiting"]),
+    ({}, (STUCK, STOPPED), ["worker_stopped"]),
     ({}, (BUSY, LINE), ["queue_busy"]),
     ({}, (FEWER, BUSY), ["worker_fewer"]),
     ({}, (LINE,), ["queue_long"]),
@@ -243,10 +245,11 @@ MYSQL = Reading("jaga_mysql_up", 0.0)
     ({"services": (service("mariadb"),), "mysql": (MYSQL,)}, (STORE, DEAD, FEWER, WAITING), ["service_down"]),
     ({"mysql": (MYSQL,)}, (STORE, DEAD, FEWER, WAITING), ["mysql_down"]),
     ({"services": (service("nginx"),)}, (WAITING,), ["queue_waiting", "service_down"]),
+    ({"laravel": (MAINTENANCE,)}, (WAITING, LINE), ["app_maintenance"]),
 ])
 def test_one_fault_is_one_message_by_the_name_of_its_root(
         elsewhere: dict[str, tuple[Reading, ...]], readings: tuple[Reading, ...], told: list[str]) -> None:
-    desk = Told("queue", "services", "mysql")
+    desk = Told("queue", "services", "mysql", "laravel")
     for minute in range(32):
         for collector, found in elsewhere.items():
             desk.take(collector, found, minute=minute)

@@ -288,7 +288,7 @@ def test_a_worker_that_died_in_the_middle_of_a_job_and_one_that_somebody_stopped
         server.ctl("stop", "all")
         for minute in (0, 2, 12, 20, 32):
             told.look("queue", queue, minute=minute)
-        assert told.open == ["queue_stuck", "worker_stopped"]
+        assert (told.open, len(told.subjects)) == (["queue_stuck", "worker_stopped"], 1)
         world.database.sql("DELETE FROM jobs", "koperasi")
         server.ctl("start", "all")
         until(lambda: running(server, WORKER), "the worker runs")
