@@ -98,7 +98,8 @@ class Mysql(Database, msgspec.Struct, frozen=True, kw_only=True):  # Struct is n
     @staticmethod
     def discover() -> str | None:
         socket = next((path for path in _SOCKETS if os.path.exists(path)), None)
-        return socket and f'[collectors.mysql]\nsocket = "{socket}"\nuser = "jaga"\n'
+        return socket and (f'[collectors.mysql]\nsocket = "{socket}"\nuser = "jaga"\n'
+                           'password = { credential = "mysql_password" }\n')
 
     @property
     def _here(self) -> bool:

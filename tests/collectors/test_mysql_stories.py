@@ -2,6 +2,7 @@
 
 import os
 import re
+import tomllib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -219,6 +220,8 @@ def test_a_slow_log_that_holds_the_slowest_alone(server: MariaDB, jaga: Mysql) -
 def test_the_socket_that_is_there_is_discovered(server: MariaDB, tmp_path: Path,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("collectors.mysql._SOCKETS", (str(tmp_path / "no.sock"), str(server.socket)))
-    assert Mysql.discover() == f'[collectors.mysql]\nsocket = "{server.socket}"\nuser = "jaga"\n'
+    found = Mysql.discover() or ""
+    assert tomllib.loads(found) == {"collectors": {"mysql": {
+        "socket": str(server.socket), "user": "jaga", "password": {"credential": "mysql_password"}}}}
     monkeypatch.setattr("collectors.mysql._SOCKETS", (str(tmp_path / "no.sock"),))
     assert Mysql.discover() is None
