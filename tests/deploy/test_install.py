@@ -21,6 +21,7 @@ echo "$*" >>/fake/told
 in_force=$(readlink /opt/jaga/venv)
 case "$*" in
   *is-active*) [ -e /fake/active ] ;;
+  "show jaga -p SupplementaryGroups --value") echo adm www-data ;;
   *restart* | "start jaga")
     rm -f /fake/active
     bash /fake/at-start "$in_force" 2>/dev/null
@@ -245,6 +246,17 @@ def test_a_credential_with_a_name_systemd_cannot_take_is_refused(installed: Mach
     assert "rename it" in installed.install("--credentials", succeeds=False)
 
 
+def test_a_check_has_the_users_groups_and_secrets_of_the_service(installed: Machine) -> None:
+    installed.run("sh", "-c", "echo secret > /etc/jaga/credentials/mysql_password")
+    installed.run("sh", "-c", "printf '#!/bin/sh\\necho \"$@\"; exit 1\\n' > /usr/local/bin/systemd-run; "
+                              "chmod +x /usr/local/bin/systemd-run")
+    asked = installed.install("--check", "mysql", "sql", succeeds=False)  # 1: a problem was found
+    assert asked.strip() == (
+        "--quiet --wait --pipe --collect -p User=jaga -p Group=jaga -p SupplementaryGroups=adm www-data "
+        "-p LoadCredential=mysql_password:/etc/jaga/credentials/mysql_password "
+        "/opt/jaga/venv/bin/jaga check --config /etc/jaga/agent.toml mysql sql")
+
+
 def test_uninstalling_leaves_configuration_and_state(installed: Machine) -> None:
     installed.install("--uninstall")
     for gone in ("/opt/jaga", "/usr/local/bin/jaga", "/etc/systemd/system/jaga.service"):
@@ -264,4 +276,5 @@ def test_a_dry_run_says_and_does_nothing(machine: Machine, arguments: list[str])
 
 
 def test_a_wrong_argument_is_answered_with_the_usage(machine: Machine) -> None:
-    assert "usage: deploy/install" in machine.install("--unistall", succeeds=False)
+    for argument in ("--unistall", "uninstall"):
+        assert "usage: deploy/install" in machine.install(argument, succeeds=False)
