@@ -180,5 +180,5 @@ def test_a_dead_database_is_one_message(tmp_path: Path) -> None:
         "[Jaga PERINGATAN] M4J Jurnal yang tidak seimbang (debit dan kredit berbeda): 1",
         "[Jaga KRITIS] D6P Database di server tidak menjawab",
         "[Jaga SELESAI] D6P Database di server tidak menjawab (6 menit)",
-        "[Jaga SELESAI] M4J Jurnal yang tidak seimbang (debit dan kredit berbeda): 0 (8 menit)",
+        "[Jaga SELESAI] M4J Jurnal yang tidak seimbang (debit dan kredit berbeda): 1 (8 menit)",
     ]
