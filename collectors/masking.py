@@ -75,9 +75,11 @@ _LIST = re.compile(r"\(\s*\?(?:\s*,\s*\?)*\s*\)(?:\s*,\s*\(\s*\?(?:\s*,\s*\?)*\s
 
 def masked(text: str, length: int = 200) -> str:
     """One line of at most `length` characters, fit for a message: see this module."""
-    text = _UNPRINTABLE.sub(" ", text[:LENGTH]).strip()
-    query = _QUERY.search(text)
-    before = _QUOTED.sub(_unquoted, text[:query.start(1)] if query else text)
+    text = _line(text[:LENGTH])
+    query = _QUERY.search(text) if "SQL:" in text else None
+    before = text[:query.start(1)] if query else text
+    if "'" in before or '"' in before:
+        before = _QUOTED.sub(_unquoted, before)
     before = _COUNTED.sub(_uncounted, before)
     for needle, pattern, instead in _MASKS:
         if needle in before:
@@ -89,7 +91,7 @@ def statement(sql: str, length: int = 200) -> str:
     """The shape of an SQL statement as a server writes it: values become `?`, lists of them `(?)`, comments go."""
     bare = _LITERAL.sub(lambda match: match[0] if match[0][0] == "`" else " " if match[0][:2] in ("/*", "--")
                         or match[0][0] == "#" else "?", sql[:LENGTH])
-    return _cut(_LIST.sub("(?)", _UNPRINTABLE.sub(" ", bare).strip().rstrip(";")), length)
+    return _cut(_LIST.sub("(?)", _line(bare).rstrip(";")), length)
 
 
 def shape(text: str, length: int = 120) -> str:
@@ -128,6 +130,11 @@ def _interpolated(sql: str) -> str:
         out.append(piece if known or (table and names and re.fullmatch(r"[a-z_][a-z0-9_.]*", piece)) else "?")
         names, table = names and word not in _VALUES, word in _TABLES
     return re.sub(r"\?(?:[\s,.]*\?)*", "?", re.sub(r"\s+", " ", "".join(out))).strip()
+
+
+def _line(text: str) -> str:
+    """One line of what can be printed."""
+    return " ".join((text if text.isprintable() else _UNPRINTABLE.sub(" ", text)).split())
 
 
 def _cut(text: str, length: int) -> str:
