@@ -32,10 +32,13 @@ def read(session: Session, server: Server, memory: dict[str, Any], now: float, *
 
     file = path or _file(server)
     if path or ("FILE" in _outputs(server) and here):
-        seen = follow(file, memory.get("file"), SlowLog(found).take, now=now, first=_TAIL)
+        try:
+            seen = follow(file, memory.get("file"), SlowLog(found).take, now=now, first=_TAIL)
+        except PermissionError as error:
+            raise _elsewhere(file, server) or error from error
         memory["file"] = seen.place
-        for error in seen.unreadable.values():
-            raise error
+        for denied in seen.unreadable.values():
+            raise denied
         if not seen.files:
             raise FileNotFoundError(f"{file}: there is no such slow query log; correct `slow_log`, or as an "
                                     "administrator run: FLUSH SLOW LOGS")
@@ -54,3 +57,11 @@ def _outputs(server: Server) -> list[str]:
 
 def _file(server: Server) -> str:
     return os.path.join(str(server.settings["datadir"]), str(server.settings["slow_query_log_file"]))
+
+
+def _elsewhere(file: str, server: Server) -> PermissionError | None:
+    """The server's own folder is closed to everybody else, with good reason: the log can lie somewhere else."""
+    if not file.startswith(str(server.settings["datadir"])):
+        return None
+    return PermissionError(f"{file} lies among the database's own files, which the agent may not see; as an "
+                           "administrator run: SET GLOBAL slow_query_log_file = '/var/log/mysql/slow.log'")

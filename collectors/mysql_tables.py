@@ -29,7 +29,8 @@ _INSIDE: Final = ("SELECT data_length + index_length, data_free, table_rows, tab
 _CODED: Final = re.compile(r"@(00[0-9a-f]{2})")  # how MySQL writes "-" and the like in names of files; letters: @0p
 # its schemas, tables that an ALTER is about to rename, what full-text indexes keep beside a table
 _SERVERS_OWN: Final = re.compile(r"(?:mysql|sys)\.|[^.]*\.(?:$|FTS_0)", re.I)
-_BROKEN: Final = re.compile(r"crash|corrupt|repair|Incorrect file format|Can't find file|Can't open|doesn't exist in")
+# What the server says of a table in place of its comment; MariaDB has no figures of it then.
+_BROKEN: Final = re.compile(r"is marked as crashed|is corrupt;|repair failed|Incorrect (?:key file|file format)")
 
 
 class Table(NamedTuple):
@@ -72,8 +73,8 @@ def crashed(session: Session, tables: list[str]) -> dict[str, str]:
     """Those of the tables that are crashed, and what the server says of each. It opens them. Raises DatabaseError."""
     found = {}
     for table in tables:
-        for *_, comment in session.rows(_INSIDE, *table.split(".", 1)):
-            if _BROKEN.search(str(comment)):
+        for length, *_, comment in session.rows(_INSIDE, *table.split(".", 1)):
+            if length is None or _BROKEN.search(str(comment)):
                 found[table] = str(comment)
     return found
 

@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collectors import mysql_damage
+from collectors import mysql_damage, mysql_slow
+from collectors.mysql_connection import Session
 from collectors.mysql_server import Server, counted, missed
 from collectors.mysql_slow_log import Slow
 from collectors.mysql_slow_statements import WINDOW, Tally
@@ -150,3 +151,20 @@ def test_damage_is_told_from_what_the_server_mends(tmp_path: Path, line: str, la
     ("/var/log/mysql/error.log", "/var/log/mysql/error.log")])
 def test_an_error_log_may_be_a_file(log_error: str | None, path: str) -> None:
     assert mysql_damage.path(Server({"log_error": log_error, "datadir": "/var/lib/mysql/"}, {})) == path
+
+
+@pytest.mark.parametrize(("file", "says"), [
+    ("server-slow.log", "/var/lib/mysql/server-slow.log lies among the database's own files, which the agent may not see; "
+     "as an administrator run: SET GLOBAL slow_query_log_file = '/var/log/mysql/slow.log'"),
+    ("/var/log/mysql/slow.log", "what to do"),
+])
+def test_a_slow_log_that_may_not_be_read_says_where_it_could_lie(monkeypatch: pytest.MonkeyPatch, file: str,
+                                                                 says: str) -> None:
+    def closed(*_: object, **__: object) -> None:
+        raise PermissionError("what to do")
+
+    monkeypatch.setattr(mysql_slow, "follow", closed)  # root, who runs tests, may read anything
+    server = Server({"datadir": "/var/lib/mysql/", "slow_query_log_file": file, "log_output": "FILE"}, {})
+    with pytest.raises(PermissionError) as refused:
+        mysql_slow.read(cast(Session, None), server, {}, NOW, slow=3, path="", here=True, every=600)
+    assert str(refused.value) == says
