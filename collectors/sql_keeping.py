@@ -148,6 +148,8 @@ class Kept:
 
 def _says(error: Exception, what: Query | Walk) -> str:
     """The error in one sentence; for a missing right, the narrow GRANT that mends it."""
+    if not isinstance(error, DatabaseError):
+        return f"the query {error}"
     text = str(error)
     denied = _GRANT.search(text)
     columns = what.reads.get(denied["table"]) if denied else None

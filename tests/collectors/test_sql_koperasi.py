@@ -309,7 +309,7 @@ def test_so_much_at_once_that_a_look_takes_long_is_told_and_left_to_the_night(
               " SELECT CONCAT('IMPOR-', seq), '2026-11-23', 'posted' FROM seq_1_to_300")
     monkeypatch.setattr(sql_keeping, "LOOK", -1.0)
     assert ("value", "books_unbalanced", "entries") not in books.looker.look(NOW + 300)  # unknown, not nought
-    says = "has so much new since the night that it takes too long: it is read again by night"
+    says = "the query has so much new since the night that it takes too long: it is read again by night"
     assert books.looker.troubles["books"] == says
     read = books.looker.look(NOW + DAY)
     assert read[("value", "books_unbalanced", "entries")] == 0
@@ -370,7 +370,7 @@ def test_a_walk_that_takes_too_long_or_counts_twice_fails_alone(
     books.sql("CREATE OR REPLACE VIEW hanging AS SELECT t.id FROM transactions t, seq_1_to_99999 a, seq_1_to_99999 b"
               " WHERE a.seq % 7 = b.seq % 9")
     assert looker.look(NOW + 300) == {("full_pass_seconds", "hanging", ""): 300} | seven
-    assert looker.troubles == {"hanging": "gives a key twice in `rows`: GROUP BY the key"}
+    assert looker.troubles == {"hanging": "the query gives a key twice in `rows`: GROUP BY the key"}
     books.sql("CREATE OR REPLACE VIEW hanging AS SELECT t.id FROM transactions t, seq_1_to_99999 a, seq_1_to_99999 b"
               " WHERE a.seq % 7 = b.seq % 9 GROUP BY t.id")
     assert looker.look(NOW + 600) == {("full_pass_seconds", "hanging", ""): 600} | seven
