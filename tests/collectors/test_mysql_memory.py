@@ -154,8 +154,9 @@ def test_an_error_log_may_be_a_file(log_error: str | None, path: str) -> None:
 
 
 @pytest.mark.parametrize(("file", "says"), [
-    ("server-slow.log", "/var/lib/mysql/server-slow.log lies among the database's own files, which the agent may not see; "
-     "as an administrator run: SET GLOBAL slow_query_log_file = '/var/log/mysql/slow.log'"),
+    ("server-slow.log",
+     "/var/lib/mysql/server-slow.log lies among the database's own files, which the agent may not see; as an "
+     "administrator run: SET GLOBAL slow_query_log_file = '/var/log/mysql/slow.log'"),
     ("/var/log/mysql/slow.log", "what to do"),
 ])
 def test_a_slow_log_that_may_not_be_read_says_where_it_could_lie(monkeypatch: pytest.MonkeyPatch, file: str,
