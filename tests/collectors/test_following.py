@@ -129,6 +129,35 @@ def test_what_was_rotated_several_times_while_nobody_looked_is_read_too(tmp_path
     assert watch.lost == [Lost("laravel.log", 0)] * (not found)
 
 
+@pytest.mark.needs_debian("logrotate")
+@pytest.mark.parametrize("how", ["create", "copytruncate", "create\ndateext", "create\ndelaycompress\n"
+                                 "compress", "copytruncate\ncompress", "create\ncompress", "nocreate"])
+def test_logrotate_itself_takes_nothing_from_us_but_what_it_compresses_at_once(tmp_path: Path, how: str) -> None:
+    log, state = tmp_path / "laravel.log", tmp_path / "state"
+    config = tmp_path / "logrotate.conf"
+    config.write_text(f"{log} {{\nrotate 9\n{how}\n}}\n")
+    config.chmod(0o644)
+    watch = Watch(log)
+    wrote: list[str] = []
+    watch.look()
+    turns = 1 if "dateext" in how else 3  # it has one name for each day
+    for turn in range(turns):
+        for when in ("before the last look", "after it", "after the rotation"):
+            write(log, f"{turn} {when}")
+            wrote.append(f"{turn} {when}")
+            if when == "after it":
+                subprocess.run(["logrotate", "-f", "-s", state, config], check=True, timeout=10)
+            else:
+                watch.look()
+    gone = [line for line in wrote if line not in watch.lines]
+    assert watch.lines == [line for line in wrote if line in watch.lines]  # none twice, and in their order
+    if how.endswith("compress") and "delay" not in how:
+        assert gone == [f"{turn} after it" for turn in range(3)]
+        assert watch.lost == [Lost("laravel.log", 0)] * 3
+    else:
+        assert (gone, watch.lost) == ([], [])
+
+
 def test_a_worker_that_still_writes_into_the_rotated_file_is_heard(tmp_path: Path) -> None:
     log = tmp_path / "laravel.log"
     watch = Watch(log)
