@@ -26,14 +26,6 @@ EVERYTHING = "GRANT PROCESS, SHOW VIEW ON *.* TO 'jaga'@'localhost'"
 SECRET = Secret("test", lambda: "rahasia")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A server that starts deletes the temporary tables of all that share its folder for them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     with MariaDB(tmp_path_factory.mktemp("mysql"), "--max-connections=10", "--long-query-time=0.2",

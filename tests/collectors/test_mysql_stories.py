@@ -22,14 +22,6 @@ SECRET = Secret("test", lambda: "rahasia")
 pytestmark = pytest.mark.needs_debian(*NEEDS)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A server that starts deletes the temporary tables of all that share its folder for them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     with MariaDB(tmp_path_factory.mktemp("mysql"), "--max-connections=10", "--myisam-recover-options=OFF") as server:
