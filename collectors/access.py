@@ -4,6 +4,9 @@ import grp
 import os
 import pwd
 import stat
+from typing import Final
+
+SERVICE: Final = "jaga"  # the account that deploy/systemd/jaga.service runs as
 
 
 def denied(path: str) -> PermissionError:
@@ -38,8 +41,15 @@ def _mend(part: str, status: os.stat_result, letters: str, us: str) -> str:
     if status.st_mode & need != need:
         steps.append(f"`chmod g+{letters} {part}`")
     if group not in {0, os.getegid(), *os.getgroups()}:
-        steps.append(f"`usermod -aG {_group(group)} {us}` and restart Jaga")
+        steps.append(_join(_group(group), us))
     return ", then ".join(steps)
+
+
+def _join(group: str, us: str) -> str:
+    """Of the service it is the unit that gets the group: then it goes with the unit, and the account stays bare."""
+    if us != SERVICE:
+        return f"`usermod -aG {group} {us}` and restart Jaga"
+    return f"`systemctl edit {us}`: below [Service] SupplementaryGroups={group}, then `systemctl restart {us}`"
 
 
 def _way(path: str) -> list[str]:

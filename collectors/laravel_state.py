@@ -189,6 +189,6 @@ def _read(root: str, name: str, parse: Callable[[str], Settings]) -> tuple[Setti
         with open(path, encoding="utf-8", errors="replace") as file:
             return parse(file.read(LARGEST)), None
     except PermissionError:
-        return None, denied(path)
+        return None, PermissionError(f"{denied(path)}; or env = \"\" in [collectors.laravel], if nobody shall look")
     except (OSError, ValueError) as error:
         return None, type(error)(f"{path}: {getattr(error, 'strerror', None) or error}")

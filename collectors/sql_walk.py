@@ -198,7 +198,7 @@ class Walker:
         elif told.of == "oldest":
             figure = Decimal(max([row.age for row in these] + ([self._now - since] if count else []), default=0))
         else:
-            figure = of(sums, told.of)
+            figure = of(sums, told.of) if sums else Decimal(0)  # an empty table has no row to sum up
         if told.unit == "yes":
             return Fact("plain", told.query, told.item, float(figure != 0), note)
         return Fact(told.unit, told.query, told.item, float(figure), note)

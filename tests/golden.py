@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import msgspec
 import structlog
 
 from agent import plugins
@@ -26,7 +25,7 @@ from agent.board import Board
 from agent.fields import Reader
 from agent.runner import Runner
 from agent.shipped import Shipped
-from agent.store import Store
+from agent.store import Store, _unpack
 from alerts.desk import Desk
 from alerts.incident import Finding
 from alerts.judgement import RuleBook
@@ -133,7 +132,7 @@ class Told:
         if not rows:
             return
         self._read = max(number for number, _ in rows)
-        batch = [msgspec.json.decode(body, type=Notification) for _, body in rows]
+        batch = [_unpack(body, Notification) for _, body in rows]
         minutes = f"{self._minute:g}"
         self._said.append("\n".join([f"===== menit ke-{minutes} / minute {minutes}", *self._written(batch, "id"),
                                      *self._written(batch, "en")]))

@@ -408,7 +408,7 @@ def as_nobody(deed: Callable[[], object]) -> object:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
-def test_a_file_that_may_not_be_read_names_the_group_to_join(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read_names_the_group_to_join(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in (tmp_path, *tmp_path.parents):
         if folder.stat().st_mode & 0o001 == 0:
             folder.chmod(folder.stat().st_mode | 0o001)
@@ -424,6 +424,10 @@ def test_a_file_that_may_not_be_read_names_the_group_to_join(tmp_path: Path) -> 
     us = "nobody may not read it"
     assert as_nobody(look) == [f"{log}: {us}: {log} belongs to www-data:www-data, mode 0640. Mend: "
                                "`usermod -aG www-data nobody` and restart Jaga"]
+    with monkeypatch.context() as patch:
+        patch.setattr("collectors.access.SERVICE", "nobody")
+        assert as_nobody(look)[0].endswith("Mend: `systemctl edit nobody`: below [Service] "
+                                           "SupplementaryGroups=www-data, then `systemctl restart nobody`")
     log.chmod(0o600)
     assert as_nobody(look) == [f"{log}: {us}: {log} belongs to www-data:www-data, mode 0600. Mend: "
                                f"`chmod g+r {log}`, then `usermod -aG www-data nobody` and restart Jaga"]

@@ -269,8 +269,10 @@ def test_a_scheduler_that_died(app: App) -> None:
 
 
 @needs_root
-def test_a_log_that_jaga_may_not_read_and_then_may(app: App) -> None:
+def test_a_log_that_jaga_may_not_read_and_then_may(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """As in production: the log is www-data's, 0640, and Jaga is somebody else."""
+    monkeypatch.setattr("collectors.access.SERVICE", "nobody")
+
     class AsNobody:
         def __init__(self, inner: Laravel) -> None:
             self.inner = inner

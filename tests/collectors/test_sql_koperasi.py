@@ -74,6 +74,13 @@ def small_bites(tmp_path: Path, books: Books) -> Books:
     return Books(books.server, Looker(collector))
 
 
+def test_books_that_nobody_began_to_keep_balance(books: Books) -> None:
+    books.sql("; ".join(f"TRUNCATE {table}" for table in ("journal_entries", "journal_entry_lines", "transactions",
+                                                          "bank_transactions")))
+    assert books.changed() == {}
+    assert books.looker.troubles == {}
+
+
 def test_the_seed_is_in_order(books: Books) -> None:
     assert (books.looker.look(), books.looker.troubles, books.looker.notes) == (SEED, {}, {})
 
