@@ -60,8 +60,8 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
     supervisor: Supervisor's socket, "" for none. Reading it takes the right to do anything with it: docs/queue.md.
     programs: Supervisor's programs that must run. Where none is named, all but those that were never started.
 
-    Nothing is ever taken, moved or retried. Of a payload nothing is kept but a failed job's class and a check sum of the
-    first one in a Redis list. Whether anybody works is seen by the queue itself, so that workers may run elsewhere.
+    Nothing is ever taken, moved or retried. Of a payload nothing is kept but a failed job's class, and a check sum of
+    the first one in a Redis list. Whether anybody works is seen by the queue itself: workers may run elsewhere.
     """
 
     queues: tuple[str, ...] = ("database:default",)
