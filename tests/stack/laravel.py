@@ -61,6 +61,7 @@ process_name = %(program_name)s_%(process_num)02d
 numprocs = {processes}
 directory = {path}
 startsecs = 1
+autorestart = true
 stopasgroup = true
 killasgroup = true
 stopwaitsecs = 10
