@@ -20,7 +20,7 @@ from math import inf
 from typing import Any
 
 from collectors.access import denied
-from collectors.rotation import EDGE, File, Lost, between, edges, fingerprint, located, loss, opened
+from collectors.rotation import EDGE, File, Lost, between, edges, fingerprint, located, loss, marked, opened
 
 FIRST = 64 * 2**20  # bytes before the end at which the very first look begins
 LIMIT = 128 * 2**20  # bytes taken in one look at most; the rest waits for the next one
@@ -75,6 +75,8 @@ def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float
         if file.rotated or file not in kept:
             kept += between(file, folder, kept, present)[-MOST:]
     kept += _fresh(kept, present, place, first, seen)
+    # a copy that was made and followed before the file itself was emptied: of the two, the one that was taken less far
+    kept = list({(file.device, file.inode): file for file in sorted(kept, key=lambda file: -file.at)}.values())
     for file in sorted(kept, key=lambda file: (not file.rotated, file.written or inf)):
         path = os.path.join(folder, file.name)
         try:
@@ -115,7 +117,8 @@ def _present(pattern: str) -> dict[str, os.stat_result]:
 
 def _fresh(kept: list[File], present: dict[str, os.stat_result], place: dict[str, Any] | None, first: float,
            seen: Followed) -> list[File]:
-    """The files that were not there before: from their beginning. What nobody could read before is not news."""
+    """The files that were not there before: from their beginning. What nobody could read before is not news, nor is a
+    copy that somebody made beside a file that is followed (`cp laravel.log laravel-old.log`)."""
     mine = {(file.device, file.inode) for file in kept}
     fresh: list[File] = []
     for path, status in reversed(present.items()):
@@ -127,6 +130,8 @@ def _fresh(kept: list[File], present: dict[str, os.stat_result], place: dict[str
             file.at = status.st_size if fresh else max(0, status.st_size - int(first))
             file.inside = int(file.at > 0)
             seen.skipped += file.at
+        elif any(other.at and marked(path, other) for other in kept):
+            file.at, file.inside = status.st_size, 1
         mine.add(identity)
         fresh.append(file)
     return sorted(fresh, key=lambda file: file.name)

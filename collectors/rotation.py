@@ -60,11 +60,11 @@ def located(file: File, folder: str, present: Mapping[str, os.stat_result]) -> b
     status = present.get(path) or _status(path)
     if status and (status.st_dev, status.st_ino) == (file.device, file.inode):
         unchanged = (status.st_size, status.st_mtime) == (file.size, file.written)
-        if unchanged or not os.access(path, os.R_OK) or _marked(path, file):
+        if unchanged or not os.access(path, os.R_OK) or marked(path, file):
             return True
     for name, other in _siblings(folder, file):
         moved = (other.st_dev, other.st_ino) == (file.device, file.inode)
-        if (moved or file.at) and _marked(os.path.join(folder, name), file):
+        if (moved or file.at) and marked(os.path.join(folder, name), file):
             file.name, file.device, file.inode = name, other.st_dev, other.st_ino
             file.rotated = os.path.join(folder, name) not in present
             return True
@@ -108,7 +108,7 @@ def between(file: File, folder: str, kept: list[File], present: Mapping[str, os.
     return [File(name, each.st_dev, each.st_ino, 0, rotated=True) for name, each in later]
 
 
-def _marked(path: str, file: File) -> bool:
+def marked(path: str, file: File) -> bool:
     """Whether what was taken of `file` is what stands at this path."""
     with suppress(OSError), opened(path) as (descriptor, status):
         return status.st_size >= file.at and fingerprint(*edges(descriptor, file.at)) == file.mark

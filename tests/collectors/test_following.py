@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -359,6 +360,25 @@ def test_two_links_to_one_file_are_one_file(tmp_path: Path) -> None:
     watch = Watch(tmp_path / "*.log")
     watch.look()
     assert watch.lines == ["1"]
+
+
+@pytest.mark.parametrize("emptied", [False, True])
+def test_a_copy_that_somebody_makes_beside_the_log_is_not_read_again(tmp_path: Path, emptied: bool) -> None:
+    log, copy = tmp_path / "laravel.log", tmp_path / "laravel-old.log"
+    watch = Watch(tmp_path / "laravel*.log")
+    write(log, "one", "two")
+    watch.look()
+    write(log, "three")
+    shutil.copy(log, copy)
+    watch.look()  # between the copy and the emptying, if that was the plan
+    if emptied:
+        log.write_bytes(b"")
+    write(log, "four")
+    watch.look()
+    write(copy, "five")  # whoever writes there is heard
+    watch.look()
+    assert sorted(watch.lines) == sorted(["one", "two", "three", "four", "five"])
+    assert watch.lost == []
 
 
 def test_what_is_no_file_is_told_and_hides_no_sibling(tmp_path: Path) -> None:
