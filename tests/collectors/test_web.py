@@ -400,8 +400,8 @@ def test_story_the_certificate_was_not_renewed_in_time(house: House) -> None:
 
     story(told, house.web(), lambda: serve(aging), lambda: serve(house.good))
     assert [subject.split(" ", 3)[3] for subject in told.subjects] == [
-        f"Sertifikat SSL {NAME} hampir habis dan belum diperbarui",
-        f"Sertifikat SSL {NAME} hampir habis dan belum diperbarui (9 menit)"]
+        f"Sertifikat SSL {NAME} hampir kedaluwarsa dan belum diperbarui",
+        f"Sertifikat SSL {NAME} hampir kedaluwarsa dan belum diperbarui (9 menit)"]
 
 
 def test_story_anybody_may_read_env(house: House) -> None:
