@@ -33,12 +33,13 @@ _DIGITS = b"0123456789"
 _FIRST = re.compile(_START.pattern[2:])  # the same at the beginning of the data
 # {"exception":"[object] (Illuminate\\Database\\QueryException(code: 42S02): SQLSTATE… at /var/www/…/Connection.php:829)
 _OBJECT = b"[object] ("
+_PLACE = re.compile(rb"[^\n]{1,300}:\d{1,9}")  # anything else behind the last " at " belongs to the words, or is forged
 _THROWN = re.compile(rb"\[object\] \(([\w\\@]{1,200})\(code: -?\w+\)?: ")
 # Log::error($e) writes the exception as a string: RuntimeException: words in /var/www/…/Loans.php:45, Stack trace:
 _PRINTED = re.compile(rb"([\w\\@]{1,200}): [^\n]*? in ([^\n]{1,500}:\d+)\nStack trace:")
 # The first line of a trace that is the app's own. With the app's folder known, the search is three times as fast.
-_OWN = rb"(?!vendor/|public/index\.php|artisan\()([^\n(]+)\((\d+)\): "
-_FRAME = re.compile(rb"\n#\d+ (?![^\n(]*/(?:vendor/|public/index\.php|artisan\())([^\n(]+)\((\d+)\): ")
+_OWN = rb"(?!vendor/|public/index\.php|artisan\()([^\n(]{1,300})\((\d{1,9})\): "
+_FRAME = re.compile(rb"\n#\d+ (?![^\n(]*/(?:vendor/|public/index\.php|artisan\())([^\n(]{1,300})\((\d{1,9})\): ")
 _APPS = 8  # folders of apps that are learnt
 _ROOT = re.compile(r"^.*?/(?=(?:app|bootstrap|config|database|modules|public|resources|routes|storage|vendor)/)")
 _CONTEXT = re.compile(r"""\s(?:\{"|\[["\[{]|\[\]|\{\})""")  # where the context begins, behind the message
@@ -191,7 +192,8 @@ class Scan:
         trace = data.find(b"\n[stacktrace]", begin, stop)
         ended = trace - 1 if trace >= 0 else data.find(b')"', begin, stop)
         at = data.rfind(b" at ", begin, ended) if ended >= 0 else -1
-        place = data[at + 4:ended] if at >= 0 else b""
+        told = _PLACE.fullmatch(data, at + 4, ended) if at >= 0 else None
+        place = told[0] if told else b""
         app, vendor, _ = place.partition(b"/vendor/")
         if vendor and trace >= 0:
             if app not in self._frames and len(self._frames) < _APPS:

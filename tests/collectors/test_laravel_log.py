@@ -107,6 +107,10 @@ def thrown(place: str, *frames: str, kind: str = "E") -> str:
     ('[2026-11-22 19:10:33] p.ERROR: m {"exception":"[object] (E(code: 0): m at /k/app/A.php:7)"} \n',
      "E app/A.php:7"),
     ('[2026-11-22 19:10:33] p.ERROR: m {"exception":"[object] (E(code: 42S02): m at somewhere"} \n', "E "),
+    # what stands where a place should, and is none, is not passed on
+    ('[2026-11-22 19:10:33] p.ERROR: m {"exception":"[object] (E(code: 0): mail at Budi, 0812 345 (pagi)"} \n', "E "),
+    (thrown("A" * 10_000 + ":7"), "E "),
+    (thrown("/k/vendor/x/y.php:1", f"/k/{'A' * 10_000}(3): g()"), "E vendor/x/y.php:1"),
     # Log::error($e)
     ("[2026-11-22 19:10:33] p.ERROR: App\\Exceptions\\Late: too late in /k/app/A.php:7\nStack trace:\n#0 {main}  \n",
      "Late app/A.php:7"),
