@@ -73,6 +73,8 @@ class Journal:
         if not troubles and not any(each.there for each in taken) and not self._rotated():
             troubles.append(f"{self.root}: tidak ada / there is no {', '.join(self.patterns)}")
         ended = [] if troubles else kinds.settle(run.now, self.quiet)
+        if troubles:
+            kinds.prune(run.now, self.quiet)
         totals = memory.get("totals", {})
         of_the_day = [each.seen[2 if len(spans) > 2 else 0] for each in taken]
         lost = [name for each in taken for name in each.lost]

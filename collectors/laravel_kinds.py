@@ -22,8 +22,9 @@ SHOWN, LISTED = 3, 5  # kinds in a note, and with readings of their own
 EXAMPLE, LONGEST = 160, 120  # characters of an example and of a kind's name
 DAY, HOUR = 86400.0, 3600.0  # seconds
 SEVERE = GROUPED[1:]
-# What a service that is gone makes the application say: who watches that service tells it, so it is no news here.
-_ELSEWHERE = re.compile(r"SQLSTATE\[HY000\] \[20(02|03|06|13)\]|server has gone away|Connection refused|went away|"
+# What a service that is gone makes the application say: who watches that service tells it, so it is no news here. Redis
+# begins so; nobody watches a mail server or a gateway, whose words have it further behind.
+_ELSEWHERE = re.compile(r"SQLSTATE\[HY000\] \[20(02|03|06|13)\]|server has gone away|^Connection refused|went away|"
                         r"No space left on device|Read-only file system", re.I)
 _PARTS = 60  # of the time that looks are remembered: what comes within one part is joined
 
@@ -133,13 +134,18 @@ class Kinds(msgspec.Struct):
         return sum(count for hour, count in self.hours.items() if int(hour) > now // HOUR - 24)
 
     def settle(self, now: float, quiet: float) -> list[str]:
-        """End what was quiet for long enough and forget what is too old; the named kinds that are new no more."""
+        """End what was quiet for long enough, and `prune`; the named kinds that are new no more."""
         ended = []
         for key, kind in self.kinds.items():
             if kind.fresh and now - kind.last > quiet:
                 if kind.named:
                     ended.append(key)
                 kind.fresh, kind.named = 0.0, False
+        self.prune(now, quiet)
+        return ended
+
+    def prune(self, now: float, quiet: float) -> None:
+        """Forget what is too old or too much. Ends nothing: while a log cannot be read, nobody knows what is quiet."""
         self.looks = [look for look in self.looks if now - quiet < look.at <= now]
         self.hours = {hour: count for hour, count in self.hours.items() if 0 <= now // HOUR - int(hour) < 24}
         hot = {key for look in self.looks for key in look.kinds}
@@ -152,7 +158,6 @@ class Kinds(msgspec.Struct):
         for key, kind in self.kinds.items():
             if not (kind.fresh or key in hot or (kind.severe and now - kind.last < quiet)):
                 kind.example = ""
-        return ended
 
     def frequent(self, now: float) -> list[str]:
         """The kinds with most entries, of those that were seen in the last 24 hours."""

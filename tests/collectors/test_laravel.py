@@ -116,6 +116,17 @@ def test_what_a_dead_service_makes_the_application_say_is_no_news_here() -> None
     assert story.look(2, kind("QueryException app/a.php:2", 120, example=missing))[0] == ["QueryException app/a.php:2"]
 
 
+@pytest.mark.parametrize(("words", "new"), [
+    ("Connection refused [tcp://127.0.0.1:6379]", False),  # predis; phpredis says the first two words alone
+    ("cURL error 7: Failed to connect to api.fonnte.com port 443: Connection refused", True),
+    ('Connection could not be established with host "***": stream_socket_client(): Unable to connect to '
+     "ssl://smtp.gmail.com:465 (Connection refused)", True),
+])
+def test_a_mail_server_or_gateway_that_refuses_is_news_for_nobody_else_watches_it(words: str, new: bool) -> None:
+    found = Story().look(1, kind("E app/a.php:1", 60, example=words))
+    assert found == (["E app/a.php:1"] if new else [], 0, [])
+
+
 def test_a_severe_kind_is_told_as_severe_and_not_as_new() -> None:
     assert Story().look(1, kind("message 0a", 60, level="EMERGENCY")) == ([], 0, [])
 
@@ -130,6 +141,16 @@ def test_memory_is_bounded_and_a_flood_washes_nothing_away_that_is_known() -> No
     assert len(kept) <= MOST
     assert {each.key for each in known} <= set(kept)
     assert len(repr(story.kinds.plain())) < 80_000
+
+
+def test_memory_is_bounded_while_one_of_two_logs_cannot_be_read(root: Path) -> None:
+    looks = Looks(root, log=("storage/logs/laravel*.log", "nowhere/x.log"))
+    letters = ["".join(chr(97 + number // 26**place % 26) for place in range(3)) for number in range(2 * MOST)]
+    for minute in range(6):
+        words = letters[minute * MOST // 3:][:MOST // 3]
+        looks.write(*(("ERROR", word) for word in words), minute=minute - 0.5)
+        assert looks.look(minute).get("log_readable") is None
+    assert len(recall(looks.memory["log"]["kinds"]).kinds) == MOST  # type: ignore[index]
 
 
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.lists(st.tuples(
