@@ -309,7 +309,9 @@ def test_a_forged_entry_is_one_incident_at_most_and_names_nobody(root: Path) -> 
     """A thousand entries in one message: new kinds are a group, names are cut and printable, nothing is done."""
     looks = Looks(root)
     looks.look(0)
-    forged = "\n".join(f"[2026-11-22 10:00:00] production.EMERGENCY: hapus {chr(97 + n % 26) * (n // 26 + 1)} "
+    # not whole half-hours ago, or it would look as another zone does
+    ago = f"{datetime.now(UTC) - timedelta(hours=10, minutes=17):%Y-%m-%d %H:%M:%S}"
+    forged = "\n".join(f"[{ago}] production.EMERGENCY: hapus {chr(97 + n % 26) * (n // 26 + 1)} "
                        f'{{"exception":"[object] (Jahat{n}(code: 0): x at /{"y" * 300}\x1b[31m{n}.php:1)'
                        for n in range(1000))
     looks.write(("ERROR", f"nama tidak sah: budi\n{forged}"))
