@@ -14,7 +14,10 @@ from xml.parsers.expat import ExpatError
 
 ANSWER_SECONDS: Final = 5.0
 # Process states: supervisor.states.ProcessStates, 4.2
-STOPPED, STARTING, RUNNING, BACKOFF, EXITED, FATAL = 0, 10, 20, 30, 100, 200
+STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL = 0, 10, 20, 30, 40, 100, 200
+# One that was just started is alive, and if it dies at once it is not for long; one that somebody stops finishes its job
+# first, for which Laravel's manual has Supervisor wait an hour (stopwaitsecs=3600).
+_ALIVE: Final = (RUNNING, STARTING, STOPPING)
 _SERVES: Final = 1  # supervisor.states.SupervisorStates.RUNNING
 _SHUTDOWN: Final = 6  # Faults.SHUTDOWN_STATE
 _SHOWN: Final = 4  # names in one note
@@ -49,13 +52,13 @@ class Program:
 
     @property
     def running(self) -> int:
-        """How many are alive; one that has just been started is, and if it dies at once it is not for long."""
-        return sum(1 for process in self.processes if process.state in (RUNNING, STARTING))
+        """How many are alive."""
+        return sum(1 for process in self.processes if process.state in _ALIVE)
 
     @property
     def down(self) -> list[Process]:
         """Those that should be alive and are not."""
-        return [process for process in self.processes if process.state not in (RUNNING, STARTING, STOPPED)]
+        return [process for process in self.processes if process.state not in (*_ALIVE, STOPPED)]
 
     @property
     def stopped(self) -> bool:
@@ -69,7 +72,7 @@ class Program:
             return f"{self.name}: Supervisor knows no program of this name"
         alike: dict[str, list[str]] = {}
         for process in self.processes:
-            if process.state not in (RUNNING, STARTING):
+            if process.state not in _ALIVE:
                 alike.setdefault(process.told, []).append(process.name)
         return "; ".join(f"{few(names)}: {told}" for told, names in alike.items())
 

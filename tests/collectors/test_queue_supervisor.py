@@ -17,6 +17,7 @@ from collectors.queue_supervisor import (
     FATAL,
     RUNNING,
     STOPPED,
+    STOPPING,
     Process,
     Program,
     Unreachable,
@@ -263,6 +264,25 @@ def test_a_group_that_somebody_stopped_in_part_is_judged_by_the_rest() -> None:
     half = Program("w", [process("a", STOPPED), process("b")])
     dead = Program("w", [process("a", STOPPED), process("b", FATAL)])
     assert [(p.running, len(p.down), p.stopped) for p in (half, dead)] == [(1, 0, False), (0, 1, False)]
+
+
+def test_a_worker_that_finishes_its_last_job_is_not_dead_yet(tmp_path: Path) -> None:
+    last = f"""[program:lama]
+command = sh -c "trap '' TERM; touch {tmp_path}/ready; while :; do sleep 0.1; done"
+stopwaitsecs = 60
+startsecs = 0
+"""
+    with Supervisor(tmp_path, last) as supervisor:
+        until(lambda: (tmp_path / "ready").exists(), "it runs")
+        stop = threading.Thread(target=supervisor.ctl, args=("stop", "lama"))
+        stop.start()
+        until(lambda: processes(str(supervisor.socket))[0].state == STOPPING, "it is being stopped")
+        found = measured(supervisor.socket)
+        assert (found["up", "lama"], found["missing_processes", "lama"]) == ((1.0, ""), (0.0, ""))
+        os.kill(int(supervisor.ctl("pid", "lama")), signal.SIGKILL)
+        until(lambda: processes(str(supervisor.socket))[0].state == STOPPED, "it is stopped")
+        assert measured(supervisor.socket)["stopped", "lama"] == (1.0, "lama: STOPPED by hand")
+        stop.join(60)
 
 
 def test_processes_with_the_same_reason_share_a_line() -> None:
