@@ -161,14 +161,16 @@ def _first(payload: bytes | None) -> tuple[str, float | None]:
     """Who is first in the row, and since when: known from Laravel 12 on (createdAt) and with Horizon (pushedAt).
 
     A job's payload holds its number and how often it was tried, and stays as it is while the job waits. One that was
-    given back was made before it began to wait: then it is not known since when.
+    given back was made before it began to wait: then it is not known since when. One that was delayed (Laravel 12 says
+    by how much) began to wait when its time had come.
     """
     if payload is None:
         return "", None
     head = hashlib.sha256(payload).hexdigest()[:16]
     try:
         job = json.loads(payload)
-        since = 0.0 if job.get("attempts") else float(job.get("pushedAt") or job.get("createdAt") or 0)
+        made = float(job.get("pushedAt") or job.get("createdAt") or 0)
+        since = 0.0 if job.get("attempts") or not made else made + max(0.0, float(job.get("delay") or 0))
     except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):  # whatever it may be
         since = 0.0
     return head, since if since > 0 else None

@@ -75,6 +75,9 @@ def test_each_kind_of_job_is_counted_apart(server: Server, client: "redis.Redis"
     (job(createdAt=int(NOW) - 90, attempts=1), None),  # given back: it is older than its waiting
     (job(createdAt=int(NOW) - 90, pushedAt=f"{NOW - 30:.4f}"), NOW - 30),  # Horizon
     (job(createdAt=int(NOW) + 90), None),  # another clock
+    (job(createdAt=int(NOW) - 3600, delay=3570), NOW - 30),  # its time has come half a minute ago
+    (job(createdAt=int(NOW) - 90, delay=None), NOW - 90),
+    (job(createdAt=int(NOW) - 90, delay="soon"), None),
     *((payload, None) for payload in (
         job(createdAt="yesterday"), job(createdAt=[1]), job(createdAt=float("nan")), job(createdAt=10**400),
         "[1, 2]", "7", "null", "no JSON", "[" * 100_000, '{"createdAt": ' + "9" * 5000 + "}", "\x00\ud800")),
