@@ -27,6 +27,7 @@ _MASKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple((needle, re.compile
     ("", rf"(?i)((?<![a-z]){_KEY}\b[\"']?\s*(?:=>|[=:])\s*[\"']?)(?!(?:YES|NO)\))[^\s\"',;&)]+", rf"\1{HIDDEN}"),
     ("Mid-", r"(?<![\w-])(?:[A-Z]{2}-)?Mid-(?:server|client)-[\w-]+", HIDDEN),  # Midtrans
     # Tokens by their looks: JWT; 24 and more of small and capital letters and digits; of hexadecimal digits
+    ("base64:", r"\bbase64:[\w+/=]{16,}", f"base64:{HIDDEN}"),  # Laravel's APP_KEY
     ("eyJ", r"(?<![\w-])eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?", HIDDEN),
     ("", r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[A-Z])(?=[\w-]*[a-z])[\w-]{24,}", HIDDEN),
     ("", r"(?<![\w-])[0-9a-fA-F]{24,}(?![\w-])", HIDDEN),
@@ -36,8 +37,10 @@ _MASKS: tuple[tuple[str, re.Pattern[str], str], ...] = tuple((needle, re.compile
     (".", rf"(?<![\w.,])(?!{_ADDRESS})\d{{1,3}}(?:\.\d{{3}})+(?:,\d{{1,2}})?(?![\w.])", HIDDEN),
     (",", r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d{1,2})?(?![\w,])", HIDDEN),
     (".", rf"(?<![\w.])\d+\.\d{{2}}(?![\w.]){_UNIT}", HIDDEN),
-    # telephone numbers: +62 812-3456-7890, 0812 3456 7890, 021-5551234
-    ("", r"(?<![\w.+-])(?:\+\d{1,3}[ -]?|62|0)\d{2,3}(?:[ -]?\d{3,5}){2,3}(?!\w)", HIDDEN),
+    # NIK and account numbers in groups: 3173-0512-0190-0001, 123-456-7890; no date and no UUID
+    ("", r"(?<![\w.-])(?<!\+\d\d )\d{3,4}(?:[ -]\d{3,4}){2,}(?![\w-])", HIDDEN),
+    # telephone numbers: +62 812-3456-7890, 0812 3456 7890, 0812.3456.7890, 021-5551234
+    ("", r"(?<![\w.+-])(?:\+\d{1,3}[ -]?|62|0)\d{2,3}(?:[ .-]?\d{3,5}){2,3}(?!\w)", HIDDEN),
     # NIK, account and member numbers, bare amounts; no SQLSTATE, no host:port, no order id, no size or duration
     ("", rf"(?<![\w.])(?<!SQLSTATE\[)(?<!\w:)(?<![A-Za-z]-)\d{{5,}}(?![\w-]){_UNIT}", HIDDEN),
 ))
