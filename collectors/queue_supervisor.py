@@ -15,8 +15,8 @@ from xml.parsers.expat import ExpatError
 ANSWER_SECONDS: Final = 5.0
 # Process states: supervisor.states.ProcessStates, 4.2
 STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL = 0, 10, 20, 30, 40, 100, 200
-# One that was just started is alive, and if it dies at once it is not for long; one that somebody stops finishes its job
-# first, for which Laravel's manual has Supervisor wait an hour (stopwaitsecs=3600).
+# One that was just started is alive, and if it dies at once it is not for long; one that somebody stops finishes its
+# job first, for which Laravel's manual has Supervisor wait an hour (stopwaitsecs=3600).
 _ALIVE: Final = (RUNNING, STARTING, STOPPING)
 _SERVES: Final = 1  # supervisor.states.SupervisorStates.RUNNING
 _SHUTDOWN: Final = 6  # Faults.SHUTDOWN_STATE
