@@ -439,7 +439,8 @@ class Desk:
         """Where something holds it, nobody is told now, but when the hold ends. Ends and thanks are never held."""
         if not reasons or after.closed is not None or after.acked_until is not None:
             return after, reasons
-        lately = [i for i in self._incidents.values() if i.closed is None or now - i.closed < AFTERMATH]
+        reach = max(AFTERMATH, self._book.lingers)
+        lately = [i for i in self._incidents.values() if i.closed is None or now - i.closed < reach]
         around = Surroundings(silences=tuple(self._silences.values()), others=tuple(lately), rules=self._book.rules,
                               installed_at=self._installed_at)
         wait = hold(after, around, self._policy, now)

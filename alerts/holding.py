@@ -67,12 +67,18 @@ def _cause(finding: Finding, incident: Incident, around: Surroundings, now: floa
     rule = around.rules.get(finding.rule)
     for cause in rule.explained_by if rule else ():
         for other in around.others:
-            lasting = other.closed is None or now - other.closed < AFTERMATH
-            if other.code != incident.code and lasting and any(
+            if other.code != incident.code and _lasts(cause, finding, other, now) and any(
                 _explains(cause, member, finding, other) for member in other.members.values()
             ):
                 return other.code
     return ""
+
+
+def _lasts(cause: Cause, finding: Finding, other: Incident, now: float) -> bool:
+    """Whether it is open, or its consequences may still be seen: a count over the last hour knows of no mend."""
+    if other.closed is None:
+        return True
+    return now - other.closed < (max(AFTERMATH, cause.lingers) if finding.since <= other.closed else AFTERMATH)
 
 
 def _explains(cause: Cause, member: Finding, finding: Finding, other: Incident) -> bool:

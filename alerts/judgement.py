@@ -50,6 +50,8 @@ class RuleBook:
         self.by_metric: dict[str, list[Rule]] = {}
         for rule in self.rules.values():
             self.by_metric.setdefault(rule.metric, []).append(rule)
+        # seconds for which any cause is remembered after its end
+        self.lingers = max((cause.lingers for rule in self.rules.values() for cause in rule.explained_by), default=0.0)
 
     def applying(self, reading: Reading) -> list[Rule]:
         return [rule for rule in self.by_metric.get(reading.metric, ()) if fits(rule.where, reading.labels)]

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from collectors.quantities import Seconds
+
 Severity = Literal["warning", "critical"]
 RANK: dict[str, int] = {"": 0, "warning": 1, "critical": 2}
 
@@ -27,6 +29,7 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     where: dict[str, tuple[str, ...]] = {}  # as a rule's `where`, on the other's labels
     same: tuple[str, ...] = ()  # labels that both must share
     of: dict[str, tuple[str, ...]] = {}  # as `where`, on this one's labels: only these are explained
+    lingers: Seconds = 0.0  # after it ended, for so long, it still explains what had begun before
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):

@@ -121,6 +121,26 @@ def test_what_the_cause_explained_is_told_only_where_it_stays(tmp_path: Path, me
     assert both.said == ([] if mended else [("opened", "budi", "chat")])
 
 
+@pytest.mark.parametrize(("begun", "told_at"), [(1, 70), (31, 31)])
+def test_what_a_cause_left_behind_lingers_and_what_begins_after_it_is_told(
+        tmp_path: Path, begun: int, told_at: int) -> None:
+    """The errors of an outage are counted for an hour: they are no alarm of their own when it is over."""
+    count = rule("errors", metric="errors", kind="above", warning=0.0, critical=None,
+                 explained_by=(Cause(rule="down", lingers=3600.0),))
+    outage = story(tmp_path, rule(), count)
+    outage.at(0).sees(0, "mysql")
+    _ = outage.said
+    told = []
+    for minute in range(1, 75):
+        outage.at(minute)
+        if minute == begun:
+            outage.sees(5, "app", metric="errors")
+        if minute == 10:
+            outage.sees(1, "mysql")
+        told += [(minute, reason) for reason, *_ in outage.said]
+    assert told == [(10, "resolved"), (told_at, "opened")]
+
+
 @pytest.mark.parametrize(("unit", "told"), [("queue", False), ("disk", True)])
 def test_a_cause_explains_only_what_it_says_it_does(tmp_path: Path, unit: str, told: bool) -> None:
     blind = rule("blind", metric="seen", explained_by=(Cause(rule="down", of={"unit": ("queue*", "sql")}),))
