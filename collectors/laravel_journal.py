@@ -28,6 +28,7 @@ LAST = Metric("jaga_app_error_last_timestamp_seconds", "When this kind was last 
 READABLE = Metric("jaga_app_log_readable", "0 where the log is missing, may not be read, or is in no known format.")
 LOST = Metric("jaga_app_log_lost_total", "Rotated log files that vanished before they were read to the end.", (),
               "counter")
+BEHIND = Metric("jaga_app_log_behind_bytes", "Of the log, what one look could not take and left for the next one.")
 SKEW = Metric("jaga_app_log_skew_seconds", "By how much the log's times are off: app_timezone is not its zone.")
 
 _AT_ONCE = 2 * PART_QUIET  # seconds
@@ -43,6 +44,7 @@ class _Taken:
     written: float | None
     lost: list[str]
     there: bool
+    behind: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Journal:
         for level in LEVELS:
             yield ENTRIES(memory["totals"][level], level=level)
         yield LOST(memory["lost"], note=", ".join(lost[:3]))
+        if taken:
+            yield BEHIND(sum(each.behind for each in taken))
 
     def _spans(self, kinds: Kinds, places: Mapping[str, Any], now: float) -> tuple[float | None, ...]:
         """How far back to count. What was written since a look that is younger than the window is within the window
@@ -125,7 +129,7 @@ class Journal:
             closed += [(written(path), str(error)) for path, error in got.unreadable.items()]
             open_ones += len(got.files) - len(got.unreadable)
             taken.append(_Taken([scan.seen for scan in scans], got.written if got.taken else None,
-                                [each.name for each in got.lost], bool(got.files)))
+                                [each.name for each in got.lost], bool(got.files), got.behind))
         # an old file that nobody writes to may stay closed, as long as there is another
         closed.sort(reverse=True)
         troubles += [words for at, words in closed if now - at < DAY] or [words for _, words in closed[:not open_ones]]

@@ -5,14 +5,16 @@ import pwd
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collectors import laravel_kinds
+from collectors import laravel_journal, laravel_kinds
 from collectors.base import Reading, Run
+from collectors.following import CHUNK, follow
 from collectors.laravel import Laravel
 from collectors.laravel_kinds import GROUP, MOST, NAMED, NAMED_AT_ONCE, Kinds, recall
 from collectors.laravel_log import Problem
@@ -459,6 +461,16 @@ def test_a_log_that_was_rotated_away_unread_is_counted(root: Path) -> None:
     looks.write(("INFO", "struk"), minute=2)
     assert looks.look(3)["log_lost_total"] == 1
     assert looks.look(4)["log_lost_total"] == 1
+
+
+def test_what_one_look_cannot_take_is_said_until_it_is_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(laravel_journal, "follow", partial(follow, limit=1))  # one piece of 256 KiB in each look
+    looks = Looks(root)
+    looks.write(*[("ERROR", "gagal cetak")] * 10_000, minute=-1)
+    size = looks.log.stat().st_size
+    left = [looks.look(minute).get("log_behind_bytes", 0.0) for minute in range(4)]
+    assert left == [pytest.approx(size - CHUNK, abs=100), pytest.approx(size - 2 * CHUNK, abs=200), 0.0, 0.0]
+    assert looks.look(4)["log_entries_total ERROR"] == 10_000
 
 
 def test_nothing_written_costs_next_to_nothing(root: Path) -> None:

@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import count
 from threading import Event, Thread
 
 import pytest
 
+from collectors import laravel_journal
 from collectors.base import Reading, Run
+from collectors.following import follow
 from collectors.laravel import Laravel
 from golden import Told, same
 from somebody import WWW_DATA, needs_root, open_folder, somebody
@@ -149,6 +152,21 @@ def test_a_log_that_somebody_deleted(app: App) -> None:
     assert told.open == ["app_log_lost"]
     told.look("laravel", watch(app), minute=62)
     tell("app-log-lost", told, app)
+
+
+def test_a_log_that_grows_faster_than_it_is_read(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told("laravel")
+    told.look("laravel", watch(app), minute=0)
+    stamp = app.log.read_text().split("]")[0]
+    with app.log.open("a") as log:
+        log.writelines(f"{stamp}] production.DEBUG: query {number}  \n" for number in range(120_000))
+    with monkeypatch.context() as slowly:
+        slowly.setattr(laravel_journal, "follow", partial(follow, limit=1))  # one piece of 256 KiB in each look
+        for minute in range(1, 18):
+            told.look("laravel", watch(app), minute=minute)
+    assert told.open == ["app_log_behind"]
+    told.look("laravel", watch(app), minute=18)
+    tell("app-log-behind", told, app)
 
 
 def test_a_wrong_zone(app: App) -> None:
