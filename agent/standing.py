@@ -62,9 +62,10 @@ class House(Protocol):
 class Next(msgspec.Struct, frozen=True):
     """What the desk does about it next if nothing else happens, when (unix seconds), and whom it tells."""
 
-    what: Literal["told", "escalated", "reminded", "ack_expires", "closes"]
+    what: Literal["told", "escalated", "reminded", "ack_expires", "closes", "explained"]
     at: float
     to: tuple[str, ...] = ()  # contact names
+    because: str = ""  # of what is explained: the code of its cause
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,6 +142,9 @@ def upcoming(incident: Incident, policy: Policy) -> Next | None:
         return Next("closes", at)
     if incident.acked_until is not None:
         return Next("ack_expires", at)
+    why, _, cause = incident.held_by.partition(":")
+    if why == "inhibited":  # nobody is told then, it is only looked at again
+        return Next("explained", at, because=cause)
     steps = policy.steps_of(incident)
     if incident.step + 1 < len(steps):
         to = policy.persons(steps[incident.step + 1], at)
@@ -175,7 +179,8 @@ def says(coming: Next | None, policy: Policy, who: Reader) -> str:
     if coming is None:
         return ""
     to = ", ".join(display(name, policy) for name in coming.to)
-    return fill(wording(who.language).nexts[coming.what], {"at": who.clock(coming.at), "to": to})
+    said = {"at": who.clock(coming.at), "to": to, "because": coming.because}
+    return fill(wording(who.language).nexts[coming.what], said)
 
 
 def display(name: str, policy: Policy) -> str:

@@ -112,6 +112,7 @@ ID = Wording(
     has_it="{who} sampai {until}",
     nexts={
         "told": "{at}: dikabarkan ke {to}",
+        "explained": "akibat dari {because}; dikabarkan bila tetap ada sesudahnya",
         "escalated": "{at}: diteruskan ke {to}",
         "reminded": "{at}: diingatkan lagi",
         "ack_expires": "{at}: ditanyakan lagi bila belum selesai",
@@ -223,6 +224,7 @@ EN = Wording(
     has_it="{who} until {until}",
     nexts={
         "told": "{at}: {to} is told",
+        "explained": "caused by {because}; told if it outlasts that",
         "escalated": "{at}: passed on to {to}",
         "reminded": "{at}: reminded again",
         "ack_expires": "{at}: asked again if it is not over",

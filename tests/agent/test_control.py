@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
 from agent import control
 from agent.control import LARGEST, Control, Declined, NotRunning, Occupied, ask, find
+from agent.standing import reader, says, upcoming
 from agent.verbs import verbs
 from alerts.incident import Incident
 from collectors.disk import USED
@@ -278,7 +280,7 @@ def test_incidents_are_told_in_a_stable_shape(house: FakeHouse) -> None:
         "incidents": [{
             "code": code, "key": 'disk_space{mount="/"}', "severity": "critical", "state": "open", "flapping": False,
             "headline": "KRITIS: Disk / terisi 93 %", "opened": NOW, "since": since, "closed": None, "acked_by": "",
-            "acked_until": None, "next": {"what": "escalated", "at": NOW + 900, "to": ["ani"]},
+            "acked_until": None, "next": {"what": "escalated", "at": NOW + 900, "to": ["ani"], "because": ""},
             "members": [{"rule": "disk_space", "labels": {"mount": "/"}, "state": "bad", "severity": "critical",
                          "value": 0.93, "threshold": 0.9, "since": since, "note": "", "summary": "Disk / terisi 93 %",
                          "shown": "93 %", "limit": "90 %"}],
@@ -287,6 +289,12 @@ def test_incidents_are_told_in_a_stable_shape(house: FakeHouse) -> None:
                    "since": "08.57 WIB (3 menit)", "has_it": "belum ada",
                    "next": "09.15 WIB: diteruskan ke Bu Ani"}],
     }
+
+
+def test_what_another_problem_explains_is_not_said_to_be_told_soon(house: FakeHouse) -> None:
+    explained = msgspec.structs.replace(opened(house), step=-1, held_by="inhibited:K7M", due=NOW + 60)
+    policy, who = house.config.policy, reader(house)
+    assert says(upcoming(explained, policy), policy, who) == "akibat dari K7M; dikabarkan bila tetap ada sesudahnya"
 
 
 def test_an_ack_is_the_peers_and_ends_when_it_said(house: FakeHouse) -> None:
