@@ -64,13 +64,15 @@ class Journal:
         kinds, places = recall(memory.get("kinds", {})), dict(memory.get("places", {}))
         if set(self.patterns) - places.keys():  # never looked at before: what stands there is known, and no news
             kinds.at = None
-        spans = self._spans(kinds, places, run.now)
+        spans = self._spans(kinds, places, run.now, memory.get("behind", 0))
         # at first, the last entry is not waited for: it was there before us
         taken, troubles = self._take(places, spans, run.now, run.now + (_AT_ONCE if kinds.at is None else 0.0))
         problems = [self._meant(each.seen[-1]) for each in taken]
         kinds.learn([problem for some in problems for problem in some], run.now, self.forget)
         self._count(kinds, taken, spans, run.now)
-        if kinds.at is not None or not troubles:  # until the log could be read, nothing is known, so nothing is new
+        behind = sum(each.behind for each in taken)
+        # until the log could be read to its end, nothing is known, so nothing is new
+        if kinds.at is not None or not (troubles or behind):
             kinds.at = run.now
         if not troubles and not any(each.there for each in taken) and not self._rotated():
             troubles.append(f"{self.root}: tidak ada / there is no {', '.join(self.patterns)}")
@@ -87,6 +89,7 @@ class Journal:
             "totals": {level: totals.get(level, 0) + sum(seen.levels[level] for seen in of_the_day)
                        for level in LEVELS},
             "lost": memory.get("lost", 0) + len(lost),
+            "behind": behind,
             "skew": memory.get("skew") if off is None else off,
             "foreign": _foreign(taken, memory.get("foreign", "")),
         }
@@ -100,12 +103,12 @@ class Journal:
             yield ENTRIES(memory["totals"][level], level=level)
         yield LOST(memory["lost"], note=", ".join(lost[:3]))
         if taken:
-            yield BEHIND(sum(each.behind for each in taken))
+            yield BEHIND(behind)
 
-    def _spans(self, kinds: Kinds, places: Mapping[str, Any], now: float) -> tuple[float | None, ...]:
+    def _spans(self, kinds: Kinds, places: Mapping[str, Any], now: float, behind: int) -> tuple[float | None, ...]:
         """How far back to count. What was written since a look that is younger than the window is within the window
-        whatever its stamps say; after a longer gap the stamps must tell."""
-        steady = kinds.at is not None and 0 <= now - kinds.at <= self.window
+        whatever its stamps say; after a longer gap, and where that look left something, the stamps must tell."""
+        steady = kinds.at is not None and 0 <= now - kinds.at <= self.window and not behind
         opened = any(os.access(os.path.join(self.root, os.path.dirname(pattern), name), os.R_OK)
                      for pattern, place in places.items() for name in place["closed"])
         return (None,) if steady and not opened else (self.window, self.quiet, DAY, self.forget)

@@ -473,6 +473,25 @@ def test_what_one_look_cannot_take_is_said_until_it_is_taken(root: Path, monkeyp
     assert looks.look(4)["log_entries_total ERROR"] == 10_000
 
 
+@pytest.mark.parametrize("watched_before", [False, True])
+def test_what_takes_several_looks_to_read_is_no_burst_of_long_ago(
+        root: Path, monkeypatch: pytest.MonkeyPatch, watched_before: bool) -> None:
+    """A large log at the first look, or after a day off."""
+    monkeypatch.setattr(laravel_journal, "follow", partial(follow, limit=1))
+    looks = Looks(root)
+    if watched_before:
+        looks.write(("INFO", "struk"), minute=-700)
+        looks.look(-690)
+    for number in range(4):
+        looks.write(*[("ERROR", f"gagal cetak {'abcd'[number] * 3}")] * 2500, minute=-600 + number)
+    looks.write(*[("ERROR", "baru saja")] * 3, minute=2)
+    said = [looks.look(minute) for minute in range(5)]
+    assert [each.get("errors_recent", 0.0) for each in said] == [0.0, 0.0, 3.0, 3.0, 3.0]
+    assert said[-1]["log_entries_total ERROR"] == said[-1]["errors_day"] == 10_003
+    assert any(name.startswith("error_new") or name == "error_kinds_new"
+               for each in said for name in each) is watched_before
+
+
 def test_nothing_written_costs_next_to_nothing(root: Path) -> None:
     looks = Looks(root)
     looks.write(*[("ERROR", "gagal cetak")] * 20_000, minute=-5)
