@@ -48,6 +48,7 @@ _PATIENCE = 35.0  # seconds that all tries of a site may take; the rest of TIMEO
 _ENV_KEPT = 86400.0  # seconds for which the last answer about /.env says something
 _ASIDE = 4.0  # seconds for the probe of the way out
 _PROVED = 86400.0  # seconds after which it is looked at again whether those who are asked for it answer at all
+_DOUBTED = 600.0  # the same while none did: it may have been a bad minute
 _REGISTRY = 15.0  # seconds for a question to a registry, WHOIS included
 
 
@@ -57,7 +58,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
     urls: addresses, or tables such as { url = "https://kopkarskf.com/", text = "Koperasi" }; `Site` tells all keys.
     tries, pause, answer_within: a try takes at most answer_within in all, and the next begins after the pause.
     internet: who is asked when no site answers, so that "our internet is down" is not told as "the site is down".
-    Sites on this machine or in its own network are judged in any case. Once a day it is seen whether those answer.
+    Sites on this machine or in its own network are judged in any case. Once a day it is seen whether those answer,
+    and every ten minutes while none of them does.
     env_every: how often /.env is asked for; each time while it is handed out.
     domains: whose end is asked for; those of `urls` where it is not given, none where it is [].
     ca_file: certificate authorities of your own, besides the system's.
@@ -142,7 +144,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
         outside = [seen for seen in looks if not seen.local]
         online = any(not seen.unreachable for seen in outside)
         known = run.memory.setdefault("internet", {"at": None, "useless": "", "cut_off": ""})
-        if online and self.internet and (known["at"] is None or not 0 <= run.now - known["at"] < _PROVED):
+        holds = _DOUBTED if known["useless"] else _PROVED
+        if online and self.internet and (known["at"] is None or not 0 <= run.now - known["at"] < holds):
             known |= {"at": run.now, "useless": self._refusals()}
         if known["useless"]:  # a firewall, perhaps: their silence would hide that a site is down
             with run.target("internet"):

@@ -255,6 +255,21 @@ def test_those_who_never_answer_prove_nothing_and_are_told_instead(house: House)
                      (27, "", []), (28, "", [])]
 
 
+def test_a_bad_minute_makes_those_who_are_asked_useless_for_ten_and_not_for_a_day(house: House) -> None:
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        web = Web(urls=("https://a.id/",), internet=(f"127.0.0.1:{door.getsockname()[1]}",))
+        memory: dict[str, Any] = {}
+        said = []
+        for minute in (0, 9, 10, 11):
+            if minute == 9:
+                door.listen()
+            run = Run(minute * 60.0, memory)
+            web._cut_off(run, [Look(addresses=("8.8.8.8",))])
+            said.append(bool(run.targets))
+    assert said == [True, True, False, False]
+
+
 def test_who_serves_a_site_is_told_by_its_address_and_changes_only_while_it_is_good(
     house: House, names: dict[str, str],
 ) -> None:
