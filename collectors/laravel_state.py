@@ -158,12 +158,13 @@ def _text(path: str) -> str:
 
 
 def _copies(folder: str, patterns: tuple[str, ...]) -> list[str]:
+    """What holds secrets in clear; what `artisan env:encrypt` writes is made to lie open."""
     try:
         names = sorted(os.listdir(folder))
     except PermissionError:
         raise denied(folder) from None
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)
-            and not name.endswith(".example") and os.path.isfile(os.path.join(folder, name))]
+            and not name.endswith((".example", ".encrypted")) and os.path.isfile(os.path.join(folder, name))]
 
 
 def _few(names: list[str]) -> str:

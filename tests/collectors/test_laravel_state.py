@@ -309,6 +309,7 @@ def test_who_knows_all_groups_of_a_user() -> None:
 def test_an_env_that_every_user_of_the_server_can_read_is_counted(app: Path) -> None:
     (app / ".env").chmod(0o644)
     (app / ".env.example").write_text("APP_KEY=\n")
+    (app / ".env.encrypted").write_text("eyJpdiI6Ik1\n")  # by artisan env:encrypt, for everybody to see
     (app / ".env.backup").write_text(f"DB_PASSWORD={CANARY}\n")
     (app / ".env.backup").chmod(0o604)
     values, notes, _ = read(app)
@@ -322,7 +323,8 @@ def test_an_env_that_every_user_of_the_server_can_read_is_counted(app: Path) -> 
 
 @pytest.mark.parametrize(("name", "counted"), [
     (".env", True), (".env.backup", True), ("env.txt", True), ("koperasi.env", True), ("koperasi.env.old", True),
-    (".env.example", False), ("index.php", False), ("environment.js", False), (".htaccess", False),
+    (".env.example", False), (".env.production.encrypted", False), ("index.php", False), ("environment.js", False),
+    (".htaccess", False),
 ])
 def test_a_copy_of_env_in_the_public_folder_is_counted(app: Path, name: str, counted: bool) -> None:
     (app / "public" / name).write_text(f"DB_PASSWORD={CANARY}\n")
