@@ -13,7 +13,8 @@ HIDDEN = "***"
 
 _MONEY = re.compile("amount|total|nominal|jumlah|saldo|harga|price|balance|bayar|kembalian|setoran|simpanan|tabungan"
                     "|pinjaman|angsuran|cicilan|denda|bunga|gaji|salary|omzet|laba|biaya|fee|debit|kredit|credit", re.I)
-_KEY = r"(?:passw(?:or)?d|passwd|secret|token|api_?key|server_?key|client_?key|authorization|cookie|pin|otp)"
+_KEY = (r"(?:passw(?:or)?d|passwd|pwd|sandi|secret|token|(?:api|app|auth|access|client|private|secret|server)[ _-]?key"
+        r"|authorization|cookie|pin|otp)")
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _ADDRESS = rf"{_OCTET}(?:\.{_OCTET}){{3}}(?!\d)"
 _UNIT = r"(?! ?(?:bytes?|[kKMG]i?B|ms|milliseconds?|s|seconds?|detik|x)\b)"
