@@ -1,12 +1,16 @@
 """Whether a MySQL or MariaDB server is a replica, and if so whether it keeps up with its source."""
 
+import re
 from typing import Any, Final, NamedTuple
 
+from collectors.masking import masked
 from collectors.mysql_connection import DatabaseError, Session
 from collectors.mysql_server import Server
 
 _SYNTAX: Final = 1064
 _RIGHT: Final = 1227
+_SHOWN: Final = 300  # characters of an error
+_QUERY: Final = re.compile(r"(?s)^(?:Error ')?(.*?)'? on query\. .*")  # behind it stands the statement, values and all
 
 
 class Replica(NamedTuple):
@@ -31,7 +35,9 @@ def look(session: Session, server: Server) -> Replica | None:
     threads = {name: str(row.get(f"Replica_{name}_Running")) for name in ("IO", "SQL")}
     lag = row.get("Seconds_Behind_Source")
     words = [f"{name}={state}" for name, state in threads.items() if state != "Yes"]
-    words += [str(row[key]) for key in ("Last_IO_Error", "Last_SQL_Error") if row.get(key)]
+    words += [str(row["Last_IO_Error"])[:_SHOWN]] if row.get("Last_IO_Error") else []
+    if row.get("Last_SQL_Error"):  # it quotes what a member typed
+        words.append(masked(_QUERY.sub(r"\1", str(row["Last_SQL_Error"])), _SHOWN))
     return Replica(not words, None if lag is None else float(lag), "; ".join(words))
 
 
