@@ -256,11 +256,12 @@ def test_a_crash_that_is_over_hides_no_outage_after_it(unit: str, rule: str) -> 
 
 def test_a_lock_that_is_gone_leaves_no_slow_statement_to_tell_of() -> None:
     """The slowest statement of the last hour is the one that waited for the lock, and the window counts it as well."""
-    told = Told("mysql")
+    told = Told("mysql", "web")
     for minute in range(90):
-        waits = 2 <= minute < 8
+        waits = 2 <= minute < 10
         slow = 50.0 if 3 <= minute < 68 else 0.0
         told.take("mysql", [mysql.WAITED((minute - 1) * 60 if waits else 0), mysql.SLOW(40 if minute >= 3 else 0),
                             mysql.SLOWEST(slow)], minute=minute)
+        told.take("web", [web.DURATION(9 if waits else 0.2, site="kopkarskf.com")], minute=minute)
     assert len(told.subjects) == 3, "\n".join(told.subjects)  # that somebody waits, that it got worse, that it is over
     assert told.open == []
