@@ -74,7 +74,7 @@ def follow(pattern: str, place: dict[str, Any] | None, take: Take, *, now: float
     for file in current:
         if file.rotated or file not in kept:
             kept += between(file, folder, kept, present)[-MOST:]
-    kept += _fresh(kept, present, place, first, seen)
+    kept += _fresh(kept, present, place, now, first, seen)
     # a copy that was made and followed before the file itself was emptied: of the two, the one that was taken less far
     kept = list({(file.device, file.inode): file for file in sorted(kept, key=lambda file: -file.at)}.values())
     for file in sorted(kept, key=lambda file: (not file.rotated, file.written or inf)):
@@ -115,10 +115,13 @@ def _present(pattern: str) -> dict[str, os.stat_result]:
     return dict(sorted(found.items(), key=lambda item: (item[1].st_mtime, item[0]))[-MOST:])
 
 
-def _fresh(kept: list[File], present: dict[str, os.stat_result], place: dict[str, Any] | None, first: float,
-           seen: Followed) -> list[File]:
+def _fresh(kept: list[File], present: dict[str, os.stat_result], place: dict[str, Any] | None, now: float,
+           first: float, seen: Followed) -> list[File]:
     """The files that were not there before: from their beginning. What nobody could read before is not news, nor is a
-    copy that somebody made beside a file that is followed (`cp laravel.log laravel-old.log`)."""
+    copy that somebody made beside a file that is followed (`cp laravel.log laravel-old.log`), nor what is older than
+    all of these: it was not among the MOST, or was unpacked. (Some are from a clock that was ahead: hence `now`.)"""
+    oldest = min((file.written for file in kept if file.size >= 0), default=0.0)
+    oldest = min(oldest, now - RETIRED)
     mine = {(file.device, file.inode) for file in kept}
     fresh: list[File] = []
     for path, status in reversed(present.items()):
@@ -130,7 +133,7 @@ def _fresh(kept: list[File], present: dict[str, os.stat_result], place: dict[str
             file.at = status.st_size if fresh else max(0, status.st_size - int(first))
             file.inside = int(file.at > 0)
             seen.skipped += file.at
-        elif any(other.at and marked(path, other) for other in kept):
+        elif status.st_mtime < oldest or any(other.at and marked(path, other) for other in kept):
             file.at, file.inside = status.st_size, 1
         mine.add(identity)
         fresh.append(file)

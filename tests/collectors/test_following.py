@@ -381,6 +381,32 @@ def test_a_copy_that_somebody_makes_beside_the_log_is_not_read_again(tmp_path: P
     assert watch.lost == []
 
 
+def test_an_old_file_that_is_among_the_newest_again_is_not_read_again(tmp_path: Path) -> None:
+    watch = Watch(tmp_path / "laravel-*.log")
+    days = [tmp_path / f"laravel-{day:03}.log" for day in range(following.MOST + 2)]
+    for at, day in enumerate(days):
+        write(day, day.stem)
+        os.utime(day, (at, at))
+    watch.look()
+    days[-1].unlink()
+    watch.look()
+    assert watch.lines == [days[-1].stem]  # as the first look found it; of the others it takes what is new
+    write(days[1], "new")
+    watch.look()
+    assert watch.lines == [days[-1].stem, "new"]
+
+
+def test_a_new_file_is_read_although_the_one_before_is_from_a_clock_that_was_ahead(tmp_path: Path) -> None:
+    now = 1_800_000_000.0
+    watch = Watch(tmp_path / "laravel-*.log")
+    for day, at in (("a", now + 3600), ("b", now - 30)):
+        write(tmp_path / f"laravel-{day}.log", day)
+        os.utime(tmp_path / f"laravel-{day}.log", (at, at))
+        watch.look(now)
+    watch.look(now + 60)
+    assert watch.lines == ["a", "b"]
+
+
 def test_what_is_no_file_is_told_and_hides_no_sibling(tmp_path: Path) -> None:
     (tmp_path / "a.log").mkdir()
     os.mkfifo(tmp_path / "b.log")
