@@ -155,9 +155,10 @@ class Journal:
         kinds.count(looks[0], self.quiet)
 
     def _meant(self, seen: Seen) -> list[Problem]:
-        """The errors that are not ignored."""
+        """The errors that are not ignored. Of a pattern only * and ? are wild: SQLSTATE[23000]* means what it says."""
+        patterns = [pattern.replace("[", "[[]") for pattern in self.ignore]
         return [problem for problem in seen.problems.values()
-                if not any(fnmatchcase(text, pattern) for pattern in self.ignore
+                if not any(fnmatchcase(text, pattern) for pattern in patterns
                            for text in (problem.thrown, problem.key, problem.example))]
 
     def _zone_note(self, off: float, now: float) -> str:

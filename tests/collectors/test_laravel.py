@@ -492,6 +492,16 @@ def test_what_takes_several_looks_to_read_is_no_burst_of_long_ago(
                for each in said for name in each) is watched_before
 
 
+@pytest.mark.parametrize("pattern", ["SQLSTATE[23000]*", "SQLSTATE[?????]: Integrity*", "message 9db14cea"])
+def test_what_is_ignored_may_be_copied_out_of_a_message(root: Path, pattern: str) -> None:
+    looks = Looks(root, ignore=(pattern,))
+    looks.look(0)
+    looks.write(("ERROR", "SQLSTATE[23000]: Integrity constraint violation"), minute=0.5)
+    assert {name for name in looks.look(1) if name.startswith("error")} == set()
+    looks.write(("ERROR", "SQLSTATE[42S02]: Base table or view not found"), minute=1.5)
+    assert looks.look(2)["errors_recent"] == 1
+
+
 def test_nothing_written_costs_next_to_nothing(root: Path) -> None:
     looks = Looks(root)
     looks.write(*[("ERROR", "gagal cetak")] * 20_000, minute=-5)
