@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from collectors.access import denied
 from collectors.base import Metric, Reading
 from collectors.laravel_rights import ENTER, READ, WRITE, anybody_may_read, hindrance, owner, who
+from collectors.listing import few
 
 DEBUG = Metric("jaga_app_debug", "Whether it runs with APP_DEBUG on.")
 DEBUG_NEXT = Metric("jaga_app_debug_next", "Whether .env has APP_DEBUG on while a cached configuration keeps it off.")
@@ -127,13 +128,13 @@ def exposed(root: str) -> Iterator[Reading]:
     """The .env and its copies beside it that everybody on this machine may read."""
     open_ones = [f"{name} ({owner(os.stat(os.path.join(root, name)))})" for name in _copies(root, (".env*",))
                  if anybody_may_read(os.path.join(root, name))]
-    yield EXPOSED(len(open_ones), note=_few(open_ones))
+    yield EXPOSED(len(open_ones), note=few(open_ones, 3))
 
 
 def published(root: str) -> Iterator[Reading]:
     """Copies of .env in public/, named so that one sees them."""
     found = [f"public/{name}" for name in _copies(os.path.join(root, "public"), _COPIES)]
-    yield PUBLISHED(len(found), note=_few(found))
+    yield PUBLISHED(len(found), note=few(found, 3))
 
 
 def section(root: str, several: bool) -> str:
@@ -165,10 +166,6 @@ def _copies(folder: str, patterns: tuple[str, ...]) -> list[str]:
         raise denied(folder) from None
     return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)
             and not name.endswith((".example", ".encrypted")) and os.path.isfile(os.path.join(folder, name))]
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" +{len(names) - 3}" if len(names) > 3 else "")
 
 
 def _status(path: str) -> os.stat_result | None:

@@ -10,12 +10,13 @@ import msgspec
 
 from collectors import queue_database, queue_redis, queue_supervisor
 from collectors.base import Metric, Reading, Run
+from collectors.listing import few
 from collectors.mysql_connection import Database, DatabaseError, connect
 from collectors.quantities import Seconds
 from collectors.queue_discovery import discovered
 from collectors.queue_progress import Progress, Seen, first_in_row, interrupted, progress
 from collectors.queue_redis import Redis
-from collectors.queue_supervisor import Program, few, programs, restarts
+from collectors.queue_supervisor import SHOWN, Program, programs, restarts
 
 EVERY = 60.0
 TIMEOUT = 30.0
@@ -168,7 +169,7 @@ class Queue(msgspec.Struct, frozen=True, kw_only=True):
             yield SUPERVISOR_UP(0, note=_joined(str(error), waiting))
             return
         yield SUPERVISOR_UP(1)
-        found.workers = "workers: " + few([program.strength for program in watched]) if watched else ""
+        found.workers = "workers: " + few([program.strength for program in watched], SHOWN) if watched else ""
         for program in watched:
             yield from _worker(program, restarts(program, memory.setdefault(program.name, {}), counts), waiting)
         for gone in memory.keys() - {program.name for program in watched}:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from collectors.listing import few
 from collectors.mysql_connection import DatabaseError, Session
 from collectors.queue_progress import Seen
 
@@ -74,8 +75,7 @@ def recently(memory: dict[str, Any]) -> str:
         for name, count in counts.items():
             sums[name] = sums.get(name, 0) + count
     often = sorted(sums.items(), key=lambda pair: (-pair[1], pair[0]))
-    more = f" +{len(often) - 5}" if len(often) > 5 else ""
-    return ", ".join(f"{name} ×{count}" for name, count in often[:5]) + more
+    return few([f"{name} ×{count}" for name, count in often], 5)
 
 
 def _failed(session: Session, table: str, last: int) -> list[tuple[int, str]]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from xml.parsers.expat import ExpatError
 
+from collectors.listing import few
+
 ANSWER_SECONDS: Final = 5.0
 # Process states: supervisor.states.ProcessStates, 4.2
 STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL = 0, 10, 20, 30, 40, 100, 200
@@ -20,7 +22,7 @@ STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL = 0, 10, 20, 30, 40
 _ALIVE: Final = (RUNNING, STARTING, STOPPING)
 _SERVES: Final = 1  # supervisor.states.SupervisorStates.RUNNING
 _SHUTDOWN: Final = 6  # Faults.SHUTDOWN_STATE
-_SHOWN: Final = 4  # names in one note
+SHOWN: Final = 4  # names in one note
 
 
 class Unreachable(Exception):
@@ -74,7 +76,7 @@ class Program:
         for process in self.processes:
             if process.state not in _ALIVE:
                 alike.setdefault(process.told, []).append(process.name)
-        return "; ".join(f"{few(names)}: {told}" for told, names in alike.items())
+        return "; ".join(f"{few(names, SHOWN)}: {told}" for told, names in alike.items())
 
     @property
     def strength(self) -> str:
@@ -123,12 +125,6 @@ def programs(found: Iterable[Process], wanted: Sequence[str]) -> list[Program]:
     groups = dict.fromkeys(process.group for process in found)
     every = (Program(group, [p for p in found if p.group == group]) for group in groups)
     return [program for program in every if any(p.started or p.state != STOPPED for p in program.processes)]
-
-
-def few(names: Sequence[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = f" +{len(names) - _SHOWN}" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def restarts(program: Program, memory: dict[str, Any], counts: bool) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from collectors.base import Labels, Metric, Reading, Run, Wake
+from collectors.listing import few
 from collectors.systemd_bus import SERVICE, TIMER, UNIT, UP, Row, SystemdBus, SystemdError, changes, connect
 from collectors.systemd_units import Look, choose, crashes, ending, judge, label, late, meant_to_run, members
 
@@ -79,7 +80,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
             for unit, (row, started) in runs.items():
                 yield from _timer(bus, unit, row, started, run.now)
             others = _unwatched(bus, [*watched.values(), *(started for _, started in runs.values())])
-            yield OTHERS(len(others), note=_few([row.id for row in others]))
+            yield OTHERS(len(others), note=few([row.id for row in others], _SHOWN))
 
     def explain(self, metric: str, labels: Labels) -> str:
         """Result, exit status, since when and the unit's own status text, in systemd's words."""
@@ -209,10 +210,6 @@ def _unwatched(bus: SystemdBus, watched: list[Row]) -> list[Row]:
     known = {row.id for row in watched}
     rows = bus.matching(states=["failed"]) if bus.failed() else []
     return sorted((row for row in rows if row.id not in known), key=lambda row: row.id)
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" +{len(names) - _SHOWN}" if len(names) > _SHOWN else "")
 
 
 def _story(row: Row, unit: dict[str, Any]) -> str:

@@ -18,6 +18,17 @@ from typing import Any, TypeVar
 from aiosmtpd.controller import Controller
 
 T = TypeVar("T")
+SICK_DISK = """
+[collectors.disk]
+every = "5s"
+timeout = "4s"
+ignore = ["/?*"]
+[rules.disk_space]
+warning = 0.0001
+critical = 0.0002
+for = "0s"
+hysteresis = 0
+"""  # whatever this machine's disk holds is critical
 PATIENCE = 30.0  # seconds; generous, for two cores that others use as well
 
 

@@ -9,21 +9,11 @@ import pytest
 from agent.demo.fake_twilio import Account, FakeTwilio, Manner
 from alerts.notifiers.twilio_templates import TEMPLATES
 from alerts.outbox import PACE
-from house import House, free_port, until
+from house import SICK_DISK, House, free_port, until
 
 BUDI, SARI = "+6281234567890", "+6281234567891"
 NAME = "jaga.kopkarskf.test"
-CONFIGURATION = """
-{public}
-[collectors.disk]
-every = "5s"
-timeout = "4s"
-ignore = ["/?*"]
-[rules.disk_space]
-warning = 0.0001
-critical = 0.0002
-for = "0s"
-hysteresis = 0
+CONFIGURATION = "{public}\n" + SICK_DISK + """
 [notifiers.twilio]
 account_sid = "{sid}"
 auth_token = {{ env = "FAKE_TOKEN" }}

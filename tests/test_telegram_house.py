@@ -6,19 +6,10 @@ from pathlib import Path
 import pytest
 
 from agent.demo.fake_telegram import FakeTelegram, Message
-from house import House, until
+from house import SICK_DISK, House, until
 
 BUDI, SARI, GROUP = 5551, 5552, -100777
-CONFIGURATION = """
-[collectors.disk]
-every = "5s"
-timeout = "4s"
-ignore = ["/?*"]
-[rules.disk_space]
-warning = 0.0001
-critical = 0.0002
-for = "0s"
-hysteresis = 0
+CONFIGURATION = SICK_DISK + """
 [notifiers.telegram]
 token = {{ env = "FAKE_TOKEN" }}
 base_url = "{url}"
