@@ -387,7 +387,8 @@ def test_a_walk_that_takes_too_long_or_counts_twice_fails_alone(
 
 def test_what_a_look_by_day_reads_does_not_grow_with_the_books(books: Books) -> None:
     """By the server's own count. The whole cost, in times and rows: benchmarks/database_cost.py."""
-    koperasi.fill(books.server, BOOKS, journal_lines=40_000, transactions=20_000, audit_rows=10)
+    koperasi.fill(books.server, BOOKS, datetime.fromtimestamp(NOW, UTC), journal_lines=40_000, transactions=20_000,
+                  audit_rows=10)
 
     def rows_read(now: float) -> int:
         before = _rows_read(books.server)

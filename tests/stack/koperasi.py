@@ -172,11 +172,11 @@ def _small(cursor: Any, now: datetime) -> None:
                    " VALUES ('koperasi_name', 'Koperasi Karyawan SKF', 'umum', 'string')")
 
 
-def fill(mariadb: MariaDB, database: str = "koperasi", *, journal_lines: int = 1_000_000, transactions: int = 300_000,
-         audit_rows: int = 1_000_000) -> None:
+def fill(mariadb: MariaDB, database: str = "koperasi", now: datetime | None = None, *, journal_lines: int = 1_000_000,
+         transactions: int = 300_000, audit_rows: int = 1_000_000) -> None:
     """Five years of books on top of the seed, balanced as well (cash against Simpanan Wajib), for measuring costs."""
     entries = journal_lines // 2
-    day = "CURDATE() - INTERVAL FLOOR(({count} - seq) * 1825 / {count}) DAY"
+    day = f"DATE '{now or datetime.now(UTC):%Y-%m-%d}' - INTERVAL FLOOR(({{count}} - seq) * 1825 / {{count}}) DAY"
     base = mariadb.sql("SELECT MAX(id) FROM journal_entries", database)[0][0]
     for statement in (
         f"INSERT INTO journal_entries (id, journal_number, transaction_date, description, total_debit, total_credit,"
