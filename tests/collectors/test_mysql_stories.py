@@ -115,7 +115,8 @@ def test_a_lock_that_is_held(server: MariaDB, jaga: Mysql) -> None:
             cursor.execute("BEGIN")
             cursor.execute("UPDATE savings SET balance = balance + 5000 WHERE name = 'Budi'")
         waiting._execute_command(3, b"UPDATE savings SET balance = 0 WHERE id = 1")  # 3: COM_QUERY, without an answer
-        until(lambda: server.sql("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")[0][1] == "1")
+        waits = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        until(lambda: server.sql(waits), pause=0.2)
         numbers = {f"{client.thread_id()} koperasi@": f"{number} koperasi@"
                    for client, number in ((holding, 42), (waiting, 57))}
         for minute in (0, 1, 3, 4, 6):
