@@ -171,8 +171,7 @@ def row(stands: Standing, policy: Policy, who: Reader) -> dict[str, str]:
 
 def since(stands: Standing, who: Reader) -> str:
     end = who.now if stands.closed is None else stands.closed
-    begin = stands.since if stands.closed is None else stands.opened
-    return f"{who.clock(begin)} ({ago(end - begin, who.language)})"
+    return f"{who.clock(stands.since)} ({ago(end - stands.since, who.language)})"
 
 
 def says(coming: Next | None, policy: Policy, who: Reader) -> str:

@@ -557,6 +557,7 @@ def _shifted(incident: Incident, seconds: float) -> Incident:
     return msgspec.structs.replace(
         incident,
         opened=incident.opened + seconds,
+        began=moved(incident.began),
         closed=moved(incident.closed),
         due=moved(incident.due),
         acked_until=moved(incident.acked_until),

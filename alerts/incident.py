@@ -59,7 +59,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     calm_since: float | None = None  # flapping, but good since then
     held_by: str = ""  # why nobody is told for now: "silence:…", "maintenance:…", "inhibited:K7M", "quiet" …
     evidence: dict[str, str] = {}  # by finding key: what was gathered once, when it opened
+    began: float | None = None  # when it first began to be bad, which the rule's `for` kept from opening it
 
     @property
     def since(self) -> float:
-        return min((m.since for m in self.members.values() if m.state != "good"), default=self.opened)
+        """When the trouble began: of an open one what is bad now, of a closed one the whole of it."""
+        first = self.opened if self.began is None else self.began
+        if self.closed is not None:
+            return first
+        return min((m.since for m in self.members.values() if m.state != "good" and m.since > 0), default=first)

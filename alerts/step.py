@@ -72,6 +72,7 @@ def opening(code: str, finding: Finding, now: float, policy: Policy, *, hold_unt
         code=code,
         key=finding.key if hold_until is None else BASELINE,
         opened=now,
+        began=min(finding.since or now, now),
         members={finding.key: finding},
         severity=finding.severity,
         turns=(now,),

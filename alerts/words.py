@@ -90,7 +90,7 @@ def headline(incident: Incident, rules: Mapping[str, Rule], language: str, *, ag
     reader = Reader(rules, language, site, agent)
     if incident.closed is None:
         return _headline(incident, "opened", incident.severity, reader, "")
-    elapsed = ago(incident.closed - incident.opened, language)
+    elapsed = ago(incident.closed - incident.since, language)
     return _headline(incident, "resolved", incident.severity, reader, elapsed)
 
 
@@ -127,7 +127,7 @@ def _section(batch: Sequence[Notification], reader: Reader) -> Section:
         return digested(last, last.digest, reader)
     incident, over = last.incident, last.reason == "resolved"
     reason = batch[0].reason if batch[0].reason == "opened" and last.reason in _CATCH_UP else last.reason
-    begin = min(_begin(notification.incident) for notification in batch)
+    begin = min(notification.incident.since for notification in batch)
     end = incident.closed if incident.closed is not None else reader.now
     elapsed = ago(end - begin, reader.language)
     since = words.sent if reason == "test" else words.from_to if over else words.since
@@ -171,10 +171,6 @@ def _headline(incident: Incident, reason: str, severity: str, reader: Reader, el
     if incident.key == BASELINE and reason == "opened":
         return about  # "Temuan awal: …" is a beginning of its own
     return fill(reader.words.headlines[key], {"about": about, "who": who, "elapsed": elapsed})
-
-
-def _begin(incident: Incident) -> float:
-    return incident.opened if incident.closed is not None or incident.since <= 0 else incident.since
 
 
 def _mended(incident: Incident) -> bool:

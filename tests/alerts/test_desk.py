@@ -225,7 +225,8 @@ def test_the_clock_may_jump_and_nobody_is_paged_or_lost(story: Story) -> None:
     story.desk.tick(story.now)
     assert story.said == [("escalated", "sari", "chat")]
     story.crash()
-    assert story.desk.view.open[0].opened == MONDAY - 3600
+    [it] = story.desk.view.open
+    assert (it.opened, it.began, it.since) == (MONDAY - 3600,) * 3
 
 
 def test_what_no_database_takes_is_told_and_holds_up_nothing_after_it(story: Story) -> None:

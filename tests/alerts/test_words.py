@@ -13,8 +13,10 @@ from alerts.incident import Finding, Incident, Told
 from alerts.notification import Notification
 from alerts.phrases import EN, ID
 from alerts.rule import Rule, Words
+from alerts.step import opening, step
 from alerts.text import block, fill, line
 from alerts.words import compose, headline, plain
+from story import policy
 
 GOLDEN = Path(__file__).parent / "golden"
 BEGIN = 1795374840.0  # Monday 23 November 2026, 02:14 in Jakarta
@@ -170,6 +172,17 @@ def test_the_end_names_what_was_bad_and_what_it_is_now():
     assert (section.headline, section.detail) == ("SELESAI: Disk / terisi 93 % (12 menit)", "Sekarang: 61 %")
     up = finding("service_down", value=1.0, state="good", labels=(("unit", "nginx"),), was=0.0)
     assert letter(note("resolved", about=incident(up, closed=NOW, closed_why="good"))).sections[0].detail == ""
+
+
+def test_the_end_counts_from_the_same_moment_as_the_beginning():
+    """The rule's `for` kept it from opening for three minutes: people read of the trouble, and not of our patience."""
+    begun = opening("K7M", finding(), BEGIN + 180, policy())
+    over, _ = step(begun, finding(state="good", since=NOW, value=0.61), NOW, policy())
+    assert letter(note("opened", about=begun)).sections[0].since == "Sejak 02.14 WIB (12 menit)"
+    assert letter(note("resolved", about=over)).sections[0].since == "Dari 02.14 WIB sampai 02.26 WIB (12 menit)"
+    assert headline(over, RULES, "id") == "SELESAI: Disk / terisi 93 % (12 menit)"
+    old = msgspec.structs.replace(over, began=None)  # a record from before it was kept
+    assert old.since == BEGIN + 180
 
 
 def test_opened_and_resolved_within_one_letter_are_one_section_with_both_times():

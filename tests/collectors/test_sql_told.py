@@ -179,6 +179,6 @@ def test_a_dead_database_is_one_message(tmp_path: Path) -> None:
     assert told.subjects == [
         "[Jaga PERINGATAN] M4J Jurnal yang tidak seimbang (debit dan kredit berbeda): 1",
         "[Jaga KRITIS] D6P Database di server tidak menjawab",
-        "[Jaga SELESAI] D6P Database di server tidak menjawab (6 menit)",
+        "[Jaga SELESAI] D6P Database di server tidak menjawab (7 menit)",
         "[Jaga SELESAI] M4J Jurnal yang tidak seimbang (debit dan kredit berbeda): 1 (8 menit)",
     ]
