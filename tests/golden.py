@@ -50,8 +50,9 @@ class Told:
     `changes` is what `[rules]` of agent.toml would hold. Minutes count from Monday 10:00 WIB and only go forward.
     """
 
-    def __init__(self, *collectors: str, changes: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, *collectors: str, changes: Mapping[str, Any] | None = None, agent: str = "server") -> None:
         known = plugins.collectors()
+        self._agent = agent
         self._plugins = {name: known[name] for name in collectors}
         metrics = {k: v for plugin in self._plugins.values() for k, v in plugin.metrics.items()} | plugins.own_metrics()
         reader = Reader({}, Path())
@@ -63,9 +64,10 @@ class Told:
                         probation=0.0, quiet=Quiet(begin="00:00", end="00:00"))
         self._store = Store(Path(folder) / "jaga.db", ballast=0)
         self._close = weakref.finalize(self, _close, self._store, folder)
-        # Codes are drawn by chance: a fixed one makes them the same each time.
+        # Codes are drawn by chance: a fixed one makes them the same each time, and other ones with each agent.
+        chance = random.Random(7 if agent == "server" else agent)
         self.desk = Desk(self._store, RuleBook(self.rules.values()), policy, {"chat": Proof.READ}, now=START,
-                         fingerprints=dict.fromkeys(collectors, "1"), chance=random.Random(7))
+                         fingerprints=dict.fromkeys(collectors, "1"), chance=chance)
         self._minute, self._read, self._said = 0.0, 0, list[str]()
         self._memories: dict[str, dict[str, Any]] = {}
 
@@ -140,7 +142,7 @@ class Told:
 
     def _written(self, batch: Sequence[Notification], language: str) -> list[str]:
         both = {technician: compose(
-            batch, rules=self.rules, to="budi", name="Pak Budi", language=language, site="Koperasi", agent="server",
+            batch, rules=self.rules, to="budi", name="Pak Budi", language=language, site="Koperasi", agent=self._agent,
             zone=ZONE, now=self.now, technician=technician, two_way=True) for technician in (True, False)}
         lay = [f"[{language}, lay] {section.first}" for section in both[False].sections if section.first]
         return [both[True].subject, "", plain(both[True]).rstrip(), "", *lay, ""]

@@ -328,6 +328,24 @@ def test_a_dead_nginx_of_this_machine_is_one_message_and_elsewhere_it_is_none_of
         house.nginx.start()
 
 
+def test_the_same_dead_site_seen_from_two_agents_is_two_problems_with_a_code_each(house: House) -> None:
+    """Each is complete alone: the server may not reach what the till reaches, so neither may speak for the other."""
+    agents = {agent: Told("web", agent=agent) for agent in ("server", "kasir-1")}
+    for minute in (0, 1, 2):
+        for told in agents.values():
+            told.look("web", house.web(served="elsewhere"), minute=minute)
+        if not minute:
+            house.nginx.stop()
+    assert [told.open for told in agents.values()] == [["web_down"], ["web_down"]]
+    codes = [incident.code for told in agents.values() for incident in told.desk.view.open]
+    assert len(set(codes)) == 2
+    for agent, told in agents.items():
+        assert f"Koperasi · {agent}\n" in told.text()
+    house.nginx.start()
+    agents["kasir-1"].look("web", house.web(served="elsewhere"), minute=10)
+    assert [told.open for told in agents.values()] == [["web_down"], []]  # one is over, and ends the other's not
+
+
 @pytest.mark.parametrize(("plugin", "cause", "subject"), [
     ("laravel", Reading("jaga_app_maintenance_seconds", 60.0), ""),  # a release of some minutes is nobody's news
     ("mysql", Reading("jaga_mysql_up", 0.0), "Database"),
