@@ -97,8 +97,9 @@ class Journal:
         yield READABLE(not troubles, note="\n".join(dict.fromkeys(troubles)))
         if memory["skew"] is not None:
             yield SKEW(abs(memory["skew"]), note=self._zone_note(memory["skew"], run.now))
-        if not troubles:
-            yield from _told(kinds, ended, self.window, self.quiet, run.now)
+        told = _told(kinds, ended, self.window, self.quiet, run.now)
+        # what one log cannot hide is bad for all that; how much there is, and what is over, nobody knows meanwhile
+        yield from told if not troubles else (each for each in told if each.value and each.metric in _CERTAIN)
         for level in LEVELS:
             yield ENTRIES(memory["totals"][level], level=level)
         yield LOST(memory["lost"], note=", ".join(lost[:3]))
@@ -174,15 +175,20 @@ class Journal:
         return f'app_timezone = "{self.zone.key}", log: UTC{offset}' + (f' = "{fitting[0]}"' if fitting else "")
 
 
+_CERTAIN = (SEVERE.name, NEW_KINDS.name, NEW.name)  # one is too many
+
+
 def _told(kinds: Kinds, ended: Sequence[str], window: float, quiet: float, now: float) -> Iterator[Reading]:
     """What the kinds come to. The sums first: where they are a problem, they explain that kinds are new."""
     lately, hour = kinds.lately(now, window), kinds.lately(now, quiet)
     yield RECENT(lately.errors, note=kinds.listed(lately.kinds))
     yield SEVERE(hour.severe, note=kinds.severest(now, quiet) if hour.severe else "")
     yield TODAY(kinds.today(now))
-    group = {key: kind.count for key, kind in kinds.kinds.items() if kind.fresh and not kind.named}
+    # of what fell quiet while a log was closed, nobody knows whether it did
+    fresh = {key: kind for key, kind in kinds.kinds.items() if kind.fresh and now - kind.last <= quiet}
+    group = {key: kind.count for key, kind in fresh.items() if not kind.named}
     yield NEW_KINDS(len(group), note=kinds.listed(group))
-    for key, kind in kinds.kinds.items():
+    for key, kind in fresh.items():
         if kind.named:
             yield NEW(1, error=label(key), note=kind.words)
     for key in ended:

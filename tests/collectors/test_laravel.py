@@ -415,6 +415,32 @@ def test_a_log_that_may_not_be_read_is_told_and_what_it_held_is_no_news_later(ro
 
 
 @needs_root
+def test_while_one_log_may_not_be_read_what_is_new_in_the_others_is_told_and_nothing_is_over(root: Path) -> None:
+    looks = Looks(root, log=("storage/logs/laravel.log", "storage/logs/worker.log"))
+    looks.write(("INFO", "struk"), minute=-20)
+    looks.write(("INFO", "mulai"), minute=-20, log="worker.log")
+    for path in looks.log.parent.iterdir():
+        path.chmod(0o644)
+    with somebody():
+        looks.look(0)
+    looks.log.with_name("worker.log").chmod(0)
+    looks.write(("ERROR", "gagal cetak"), ("ALERT", "disk penuh"), minute=1)
+    for minute in (2, 100):
+        with somebody():
+            said = looks.look(minute)
+        kinds = {name.partition(" ")[0] for name in said if name.startswith("error")}
+        assert kinds == ({"error_new", "errors_severe"} if minute == 2 else set())
+        assert "log_readable" not in said
+        # unknown is not zero: an hour of silence in one log ends nothing while the other is closed
+        assert not [each for each in looks.readings if each.metric.startswith("jaga_app_error") and not each.value]
+    looks.log.with_name("worker.log").chmod(0o644)
+    with somebody():
+        said = looks.look(101)
+    assert said["log_readable"] == 1
+    assert not any(name.startswith(("error_new", "errors_severe")) for name in said)
+
+
+@needs_root
 def test_a_file_that_opens_later_is_no_burst_of_long_ago(root: Path) -> None:
     looks = Looks(root)
     looks.write(("INFO", "struk"), minute=-200)
