@@ -219,7 +219,7 @@ def test_an_incident_that_is_over_can_still_be_read(house: FakeHouse, client: Fl
     assert house.desk.view.open == ()
     text = words(page(client, f"/incidents/{incident.code}"))
     assert text.split("\n")[1:4] == [
-        f"{incident.code} SELESAI: Disk / terisi 93 % (7 menit)", "Sejak | 09.00 WIB (7 menit), selesai 09.07 WIB",
+        f"{incident.code} SELESAI: Disk / terisi 93 % (10 menit)", "Sejak | 08.57 WIB (10 menit), selesai 09.07 WIB",
         "Langkah pertama (teknisi)"]
     assert "jaga ack" not in text
 

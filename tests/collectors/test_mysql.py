@@ -227,6 +227,7 @@ def test_a_wait_for_a_tables_definition_counts(server: MariaDB, jaga: Mysql) -> 
         with holding.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("SELECT * FROM simpanan")
+        until(lambda: server.sql("SELECT 1 FROM information_schema.innodb_trx"), pause=0.2)  # its picture may be older
         waiting._execute_command(3, b"ALTER TABLE simpanan COMMENT 'x'")
         looks = Looks(jaga)
         until(lambda: looks.look()["lock_waits"] == 1, pause=0.2)
