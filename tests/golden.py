@@ -48,11 +48,13 @@ class Told:
     """The shipped rules of these collectors and the agent's own, a desk on a virtual clock, one person on duty.
 
     `changes` is what `[rules]` of agent.toml would hold. Minutes count from Monday 10:00 WIB and only go forward.
+    Collectors live in the real time, which their servers and files have, or from `begin` on where the story brings all.
     """
 
-    def __init__(self, *collectors: str, changes: Mapping[str, Any] | None = None, agent: str = "server") -> None:
+    def __init__(self, *collectors: str, changes: Mapping[str, Any] | None = None, agent: str = "server",
+                 begin: float | None = None) -> None:
         known = plugins.collectors()
-        self._agent = agent
+        self._agent, self._begin = agent, begin
         self._plugins = {name: known[name] for name in collectors}
         metrics = {k: v for plugin in self._plugins.values() for k, v in plugin.metrics.items()} | plugins.own_metrics()
         reader = Reader({}, Path())
@@ -74,11 +76,11 @@ class Told:
     def look(self, name: str, collector: Collector, *, minute: float) -> tuple[Reading, ...]:
         """Let the collector measure the real thing, and judge; its memory is kept under `name` ("mysql:a" too).
 
-        It is told the real time plus `minute`; the desk lives by the virtual clock. Returns all readings, those of
+        It is told its own time plus `minute`; the desk lives by the virtual clock. Returns all readings, those of
         the runner included (`jaga_target_success`, `jaga_collector_success`).
         """
         self.at(minute)
-        clock = FakeClock(time.time() + minute * 60)
+        clock = FakeClock((time.time() if self._begin is None else self._begin) + minute * 60)
         taken: list[Reading] = []
 
         def observe(who: str, readings: tuple[Reading, ...], memory: dict[str, Any] | None, _: float) -> list[Finding]:

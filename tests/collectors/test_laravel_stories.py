@@ -2,6 +2,7 @@
 
 import getpass
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -50,7 +51,8 @@ def watch(app: App, **options: object) -> Laravel:
 
 
 def tell(name: str, told: Told, app: App, **scrub: str) -> None:
-    same(name, told.text(), scrub={str(app.path): "/var/www/koperasi", **scrub})
+    text = re.sub(r"(\d) (menit|min) \d+ (detik|s)\b", r"\1 \2", told.text())  # what this test itself took
+    same(name, text, scrub={str(app.path): "/var/www/koperasi", **scrub})
 
 
 def test_a_new_kind_of_error(app: App) -> None:
@@ -360,7 +362,7 @@ def test_midnight_in_the_zone_of_the_application(app: App) -> None:
         app.set(LOG_CHANNEL="single", APP_TIMEZONE="UTC")
     run = Run(run.now + 60, run.memory)
     readings = list(collector.collect(run))
-    assert len(list(app.log.parent.glob("laravel-????-??-??.log"))) == 2
+    assert len(list(app.log.parent.glob("laravel-????-??-??.log"))) in (2, 3)  # three where midnight came by for real
     assert [each.value for each in readings if each.labels == (("level", "ERROR"),)] == [written]
 
 
@@ -395,7 +397,7 @@ def test_rotation_under_load_counts_each_entry_once(app: App, rotate: str) -> No
                 return
             written.append(app.get(f"/log/error?message=Struk+{client}-{number}+gagal")[0])
 
-    run = Run(now=os.stat(app.log).st_mtime, memory={})
+    run, lost = Run(now=os.stat(app.log).st_mtime, memory={}), 0
     collector = watch(app)
     list(collector.collect(run))
     clients = [Thread(target=load, args=(client,)) for client in range(3)]
@@ -411,6 +413,7 @@ def test_rotation_under_load_counts_each_entry_once(app: App, rotate: str) -> No
                     app.log.rename(aside)
                 else:
                     shutil.copyfile(app.log, aside)
+                    lost += app.log.read_bytes().count(b"ERROR: ") - aside.read_bytes().count(b"ERROR: ")
                     os.truncate(app.log, 0)
             run = Run(run.now + 5, run.memory)
             list(collector.collect(run))
@@ -426,4 +429,4 @@ def test_rotation_under_load_counts_each_entry_once(app: App, rotate: str) -> No
     if rotate == "rename":
         assert seen == len(written) == files.count("production.ERROR: ")
     else:  # copytruncate itself loses what three clients write between its copy and its truncation
-        assert len(written) - 9 <= seen <= len(written)
+        assert len(written) - lost - 9 <= seen <= len(written)

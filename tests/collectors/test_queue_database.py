@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,9 +112,6 @@ def test_half_a_million_jobs_cost_no_more_than_the_first_ones(mariadb: MariaDB, 
         assert (found.ready, found.least) == (ready, ready == LOOKED_AT)
         # each row once by the index, and once more from the list of those
         assert sum(map(int, read.values())) <= 2 * most + 10, read
-    began = time.perf_counter()
-    asked(shop)
-    assert time.perf_counter() - began < 0.5  # 10 ms here; an ordinary COUNT(*) takes seconds
 
 
 def test_failed_jobs_are_counted_by_class_from_now_on_and_exactly_once(mariadb: MariaDB, shop: Database) -> None:

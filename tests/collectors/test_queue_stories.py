@@ -218,6 +218,7 @@ def test_the_database_is_dead(world: World, tmp_path: Path) -> None:
         world.push("SendReceipt", 5)  # they wait, and are seen to wait, when the database dies
         told.look("queue", queue, minute=1)
         server.ctl("start", "all")
+        until(lambda: world.count() == 0, "none is in hand, which nobody would take again for 90 seconds")
         world.database.kill()
         for minute in (2, 3, 4, 8, 14):
             told.look("queue", queue, minute=minute)

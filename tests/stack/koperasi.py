@@ -5,9 +5,11 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from stack.mariadb import MariaDB
 
+ZONE = ZoneInfo("Asia/Jakarta")  # whose days the books have
 TABLES = Path(__file__).with_name("koperasi.sql")
 PASSWORD = "rahasia-aplikasi"  # of the app's own account
 KEYS = {"wa_provider": "fonnte", "fonnte_token": "KUNCI-FONNTE-RAHASIA", "twilio_token": "KUNCI-TWILIO-RAHASIA"}
@@ -42,19 +44,22 @@ def load(mariadb: MariaDB, database: str = "koperasi", now: datetime | None = No
 
 
 def seed(mariadb: MariaDB, database: str = "koperasi", now: datetime | None = None) -> None:
-    """People, a year that was closed, sales and savings of this one. `now` is aware; rows are stored in UTC.
+    """People, a year that was closed, sales and savings of this one. `now` is aware; rows are stored in UTC, and the
+    books have the shop's days.
 
     2 users with role admin (one of them has the role super_admin), 1 manager, 1 cashier, 8 members; 3 sessions, one a
     guest's; 2 pending transactions, an hour and five hours old; 1 bank line of today, not reconciled yet; no job.
     """
-    now = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None, microsecond=0)
+    aware = now or datetime.now(UTC)
+    today = aware.astimezone(ZONE).date()
+    now = aware.astimezone(UTC).replace(tzinfo=None, microsecond=0)
     with mariadb.connect(database) as connection, connection.cursor() as cursor:
         connection.begin()
         _people(cursor, now)
         _accounts(cursor)
-        for number, (day, told, lines) in enumerate(_year_before(now.date()), 1):
+        for number, (day, told, lines) in enumerate(_year_before(today), 1):
             post(cursor, f"JU-{day:%Y%m}-{number:04}", day, told, lines)
-        _sales(cursor, now)
+        _sales(cursor, now, today)
         _small(cursor, now)
         connection.commit()
 
@@ -126,16 +131,16 @@ def _year_before(today: date) -> list[tuple[date, str, list[Line]]]:
     ]
 
 
-def _sales(cursor: Any, now: datetime) -> None:
+def _sales(cursor: Any, now: datetime, today: date) -> None:
     """Two hundred sales of this year with their journals, some on credit, and two customers who are still to pay."""
     pick = random.Random(7)
-    days = (now.date() - date(now.year, 1, 1)).days
+    days = (today - date(today.year, 1, 1)).days
     for number in range(1, 201):
-        day = date(now.year, 1, 1) + timedelta(days=days * number // 201)
+        day = date(today.year, 1, 1) + timedelta(days=days * number // 201)
         amount, credit = 500 * pick.randint(10, 900), number % 9 == 0
         invoice = f"TRX-{day:%Y%m%d}-{number:04}"
         _transaction(cursor, invoice, "credit" if credit else "completed", "credit" if credit else "cash", amount,
-                     datetime(day.year, day.month, day.day, 4, 0))  # noqa: DTZ001 - as the app stores it
+                     min(datetime(day.year, day.month, day.day, 4, 0), now))  # noqa: DTZ001 - as the app stores it
         cost = amount * 17 // 20
         post(cursor, f"JU-{day:%Y%m%d}-{number:04}", day, f"Penjualan {invoice}",
              [("1201" if credit else "1101", amount, 0), ("4101", 0, amount), ("5101", cost, 0), ("1301", 0, cost)],

@@ -63,7 +63,8 @@ class Nginx(Program):
     def ready(self) -> bool:
         with socket.socket() as way:
             way.settimeout(5)
-            return way.connect_ex(("127.0.0.1", self.port)) == 0
+            listens = way.connect_ex(("127.0.0.1", self.port)) == 0
+        return listens and bool(psutil.Process(self.pid).children())  # before it has a worker it heeds no signal
 
     def start(self) -> None:
         self._write()
