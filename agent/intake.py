@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.logs import mask
 from collectors.base import Labels, Metric, Reading
+from collectors.storable import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +69,8 @@ class Intake:
         plain = all(value.isascii() for _, value in reading.labels)
         if plain and not self._extra and not reading.note:
             return reading
-        labels = tuple(sorted((*((name, text(value)) for name, value in reading.labels), *self._extra)))
-        return dataclasses.replace(reading, labels=labels, note=mask(text(reading.note)))
-
-
-def text(given: str) -> str:
-    """The same with whatever no file can hold written out. A name in bytes that are no UTF-8 comes from the kernel as
-    lone surrogates, and neither JSON nor the database takes those."""
-    return given if given.isascii() else given.encode("utf-8", "backslashreplace").decode("utf-8")
+        labels = tuple(sorted((*((name, storable(value)) for name, value in reading.labels), *self._extra)))
+        return dataclasses.replace(reading, labels=labels, note=mask(storable(reading.note)))
 
 
 def _shown(reading: Reading) -> str:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from collectors.secret import Secret
+from collectors.storable import storable
 
 
 @contextmanager
@@ -67,8 +68,7 @@ def told(error: BaseException) -> str:
     """
     kind, text = type(error).__name__, " ".join(str(error).split())
     sentence = bool(text) and type(error).__module__.startswith("collectors.")
-    line = mask(text if sentence else f"{kind}: {text}" if text else kind)
-    line = line.encode("utf-8", "backslashreplace").decode("utf-8")  # a file's name may hold what no text does
+    line = storable(mask(text if sentence else f"{kind}: {text}" if text else kind))
     return line if len(line) <= ERROR_LENGTH else line[: ERROR_LENGTH - 1] + "…"
 
 

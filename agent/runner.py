@@ -10,12 +10,13 @@ import msgspec
 
 from agent.board import Board, CollectorState
 from agent.clock import Clock
-from agent.intake import Intake, text
+from agent.intake import Intake
 from agent.logs import Log, Turns, bound, mask, told
 from agent.plugins import metrics
 from agent.watching import Watcher
 from alerts.incident import Finding
 from collectors.base import Collector, Metric, Reading, Run
+from collectors.storable import storable
 
 SUCCESS = Metric("jaga_collector_success", "Whether the last run measured everything; its note is the error.",
                  ("collector",))
@@ -211,7 +212,7 @@ class Runner:
     def _of_targets(self, run: Run) -> Iterator[Reading]:
         for target, trouble in run.targets.items():
             yield TARGET_SUCCESS(trouble is None, note=told(trouble) if trouble else "", collector=self.name,
-                                 target=text(target))
+                                 target=storable(target))
 
     def _publish(self, state: CollectorState, memory: bytes, now: float) -> None:
         """Give the desk and the board the same picture. Where the desk fails, the memory stays as it was."""
@@ -244,7 +245,7 @@ class Runner:
                 continue
             try:
                 with bound(collector=self.name):
-                    evidence = mask(text(explain(metric, self._intake.own_labels(finding.labels))))
+                    evidence = mask(storable(explain(metric, self._intake.own_labels(finding.labels))))
                 self._explain_to(finding.key, evidence)
             except (Exception, SystemExit) as error:  # an incident without evidence is still an incident
                 self._log.warning("explain_failed", finding=finding.key, error=told(error))

@@ -17,6 +17,7 @@ from collectors.files_list import File, Listing
 from collectors.files_sets import FileSet
 from collectors.files_verdict import Verdict
 from collectors.quantities import Seconds
+from collectors.storable import storable
 
 EVERY = 60.0
 TIMEOUT = 30.0
@@ -147,7 +148,7 @@ class _Set:
         yield OUTSIDE(len(listing.outside), set=self.name, note=", ".join(listing.outside[:3]))
         yield self._kept(len(files))
         done = files_list.settled(files, self.memory.setdefault("moving", {}), self.run.now)
-        moving = ", ".join(file.name for file in files if files_list.plain(file.path) in self.memory["moving"])[:100]
+        moving = ", ".join(file.name for file in files if storable(file.path) in self.memory["moving"])[:100]
         yield COUNT(len(files), set=self.name, note=f"{moving}: being written" if moving else "")
         if not done:
             return

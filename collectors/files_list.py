@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from collectors import files_dates
+from collectors.storable import storable
 
 QUIET = 120.0  # seconds without a write: then nobody is writing it any more
 _ENTRIES = 100_000  # looked at for one pattern; more is no folder of backups
@@ -35,12 +36,12 @@ class File:
 
     @property
     def name(self) -> str:
-        return plain(os.path.basename(self.path))
+        return storable(os.path.basename(self.path))
 
     @property
     def key(self) -> list[Any]:
         """What changes with its content; as JSON keeps it."""
-        return [plain(self.path), self.size, self.mtime_ns, self.inode]
+        return [storable(self.path), self.size, self.mtime_ns, self.inode]
 
 
 @dataclass(slots=True)
@@ -61,11 +62,6 @@ class Left:
     bytes: int = 0
 
 
-def plain(path: str) -> str:
-    """As text that any file can hold: the kernel gives names in bytes that need be no UTF-8."""
-    return path.encode("utf-8", "backslashreplace").decode()
-
-
 def listed(pattern: str, zone: ZoneInfo) -> Listing:
     """The regular files that fit. Raises ValueError where there are too many to look at."""
     found, known = Listing(), set()
@@ -75,14 +71,14 @@ def listed(pattern: str, zone: ZoneInfo) -> Listing:
             if stat.S_ISLNK(status.st_mode):
                 target = os.path.realpath(path)
                 if os.path.dirname(target) != os.path.realpath(os.path.dirname(path)):
-                    found.outside.append(plain(path))
+                    found.outside.append(storable(path))
                     continue
                 path, status = target, os.lstat(target)
         except FileNotFoundError:
             continue  # deleted since it was listed, or a link to nothing
         except PermissionError:  # a folder whose names may be read, and nothing more
             folder = os.path.dirname(path)
-            found.locked[plain(folder)] = refusal(folder)
+            found.locked[storable(folder)] = refusal(folder)
             continue
         itself = status.st_dev, status.st_ino
         if stat.S_ISREG(status.st_mode) and itself not in known:
@@ -96,12 +92,12 @@ def listed(pattern: str, zone: ZoneInfo) -> Listing:
 
 def settled(files: list[File], moving: dict[str, Any], now: float) -> list[File]:
     """Those that nobody writes any more. `moving` remembers the others: path -> size, time, since when it is so."""
-    young = {plain(file.path) for file in files if now - file.modified < QUIET}
+    young = {storable(file.path) for file in files if now - file.modified < QUIET}
     for gone in moving.keys() - young:
         del moving[gone]
     done = []
     for file in files:
-        path, state = plain(file.path), [file.size, file.mtime_ns]
+        path, state = storable(file.path), [file.size, file.mtime_ns]
         if path in young:
             if moving.get(path, [])[:2] != state or moving[path][2] > now:  # it changed, or the clock was set back
                 moving[path] = [*state, now]
@@ -148,7 +144,7 @@ def refusal(path: str) -> str:
     mend = f"give the service that group (a drop-in with SupplementaryGroups={group})"
     if mode & needed != needed:
         mend = f"chmod g+{'rx' if needed == 0o050 else 'r'} it and {mend}"
-    return f"{plain(place)}: user {me} may not read it ({owner}:{group}, mode {mode:04o}): {mend}"
+    return f"{storable(place)}: user {me} may not read it ({owner}:{group}, mode {mode:04o}): {mend}"
 
 
 def _named(ask: Any, number: int) -> str:
@@ -169,7 +165,7 @@ def _matching(pattern: str, locked: dict[str, str]) -> Iterator[str]:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except PermissionError:
-                locked[plain(folder)] = refusal(folder)
+                locked[storable(folder)] = refusal(folder)
                 continue
             seen += len(names)
             if seen > _ENTRIES:

@@ -15,6 +15,7 @@ from collectors.files_list import File
 from collectors.files_unpack import PIECE
 from collectors.files_verdict import Verdict, Wanted, judged
 from collectors.files_zip import Broken
+from collectors.storable import storable
 
 SHARE = 0.25  # of its time a thread that reads works; processor and disk are for those who sell and print
 _SLICE = 0.02  # seconds at a stretch
@@ -53,7 +54,7 @@ class Bytes:
         same = [status.st_size, status.st_mtime_ns, status.st_ino] == self._file.key[1:]
         if not same or not stat.S_ISREG(status.st_mode):
             os.close(self._fd)
-            raise FileNotFoundError(f"{files_list.plain(self._file.path)}: changed since it was listed")
+            raise FileNotFoundError(f"{storable(self._file.path)}: changed since it was listed")
         return self
 
     def __exit__(self, *_: object) -> None:
