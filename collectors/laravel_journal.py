@@ -76,9 +76,9 @@ class Journal:
             kinds.at = run.now
         if not troubles and not any(each.there for each in taken) and not self._rotated():
             troubles.append(f"{self.root}: tidak ada / there is no {', '.join(self.patterns)}")
+        # while a log cannot be read, nobody knows what is quiet
         ended = [] if troubles else kinds.settle(run.now, self.quiet)
-        if troubles:
-            kinds.prune(run.now, self.quiet)
+        kinds.prune(run.now, self.quiet)
         totals = memory.get("totals", {})
         of_the_day = [each.seen[2 if len(spans) > 2 else 0] for each in taken]
         lost = [name for each in taken for name in each.lost]

@@ -134,18 +134,17 @@ class Kinds(msgspec.Struct):
         return sum(count for hour, count in self.hours.items() if int(hour) > now // HOUR - 24)
 
     def settle(self, now: float, quiet: float) -> list[str]:
-        """End what was quiet for long enough, and `prune`; the named kinds that are new no more."""
+        """End what was quiet for long enough; the named kinds that are new no more."""
         ended = []
         for key, kind in self.kinds.items():
             if kind.fresh and now - kind.last > quiet:
                 if kind.named:
                     ended.append(key)
                 kind.fresh, kind.named = 0.0, False
-        self.prune(now, quiet)
         return ended
 
     def prune(self, now: float, quiet: float) -> None:
-        """Forget what is too old or too much. Ends nothing: while a log cannot be read, nobody knows what is quiet."""
+        """Forget what is too old or too much."""
         self.looks = [look for look in self.looks if now - quiet < look.at <= now]
         self.hours = {hour: count for hour, count in self.hours.items() if 0 <= now // HOUR - int(hour) < 24}
         hot = {key for look in self.looks for key in look.kinds}

@@ -50,7 +50,9 @@ class Story:
     def _look(self, now: float, problems: Sequence[Problem]) -> list[str]:
         self.kinds.learn(problems, now, 30 * DAY)
         self.kinds.at = now
-        return self.kinds.settle(now, 3600.0)
+        ended = self.kinds.settle(now, 3600.0)
+        self.kinds.prune(now, 3600.0)
+        return ended
 
 
 def test_what_the_first_look_finds_is_known_and_not_new() -> None:
@@ -169,6 +171,7 @@ def test_whatever_the_stamps_say_memory_holds_and_stays_sane(
         kinds.count(laravel_kinds.Look(now, sum(each.count for each in problems)), 3600.0)
         kinds.at = now
         kinds.settle(now, 3600.0)
+        kinds.prune(now, 3600.0)
         assert recall(kinds.plain()) == kinds
         latest = max(latest, now)
         assert all(each.last <= latest for each in kinds.kinds.values())
