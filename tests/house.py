@@ -39,11 +39,11 @@ def free_port() -> int:
         return port
 
 
-def until(what: Callable[[], T], patience: float = PATIENCE, pause: float = 0.05) -> T:
+def until(what: Callable[[], T], patience: float = PATIENCE, pause: float = 0.05, said: str = "") -> T:
     """Ask again and again, each `pause`, until the answer is true; it is returned. Fails with the last answer."""
     deadline = time.monotonic() + patience
     while not (answer := what()):
-        assert time.monotonic() < deadline, f"not within {patience} s; the last answer was {answer!r}"
+        assert time.monotonic() < deadline, f"not within {patience} s: {said or 'true'}; the last answer was {answer!r}"
         time.sleep(pause)  # between two looks at another process: there is no event to wait on
     return answer
 

@@ -2,7 +2,6 @@
 
 import getpass
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -17,7 +16,7 @@ from collectors import laravel_journal
 from collectors.base import Reading, Run
 from collectors.following import follow
 from collectors.laravel import Laravel
-from golden import Told, same
+from golden import Told, same, whole_minutes
 from somebody import WWW_DATA, needs_root, open_folder, somebody
 from stack import koperasi, laravel
 from stack import mariadb as mariadb_part
@@ -51,8 +50,7 @@ def watch(app: App, **options: object) -> Laravel:
 
 
 def tell(name: str, told: Told, app: App, **scrub: str) -> None:
-    text = re.sub(r"(\d) (menit|min) \d+ (detik|s)\b", r"\1 \2", told.text())  # what this test itself took
-    same(name, text, scrub={str(app.path): "/var/www/koperasi", **scrub})
+    same(name, whole_minutes(told.text()), scrub={str(app.path): "/var/www/koperasi", **scrub})
 
 
 def test_a_new_kind_of_error(app: App) -> None:

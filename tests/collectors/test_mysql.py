@@ -247,11 +247,14 @@ def test_a_wait_for_a_tables_definition_counts(server: MariaDB, jaga: Mysql) -> 
         waiting._read_query_result()
 
 
-def slow(server: MariaDB, statement: str) -> None:
+def slow(server: MariaDB, statement: str, table: bool = False) -> None:
     """Run it, and wait until it stands in the log."""
-    before = server.slow_log.stat().st_size
+    def logged() -> int:
+        return int(server.sql("SELECT COUNT(*) FROM mysql.slow_log")[0][0]) if table else server.slow_log.stat().st_size
+
+    before = logged()
     server.sql(statement, "koperasi")
-    until(lambda: server.slow_log.stat().st_size > before)
+    until(lambda: logged() > before)
 
 
 def test_slow_statements_are_counted_once_by_shape(server: MariaDB, jaga: Mysql) -> None:
@@ -276,30 +279,22 @@ def test_slow_statements_are_counted_once_by_shape(server: MariaDB, jaga: Mysql)
 def test_slow_statements_are_read_from_the_table_form(server: MariaDB, jaga: Mysql) -> None:
     server.sql("SET GLOBAL log_output = 'TABLE'; TRUNCATE mysql.slow_log")
     looks = Looks(collector(server, slow=0.6))
-
-    def slow(seconds: float) -> None:
-        """Run it, and wait until it stands in the table."""
-        rows = "SELECT COUNT(*) FROM mysql.slow_log"
-        [before] = server.sql(rows)
-        server.sql(f"SELECT sleep({seconds})")
-        until(lambda: server.sql(rows) != [before])
-
     try:
-        slow(0.7)
-        slow(0.21)
+        slow(server, "SELECT sleep(0.7)", table=True)
+        slow(server, "SELECT sleep(0.21)", table=True)
         grant = looks.look().troubles["slow log"].rpartition("run: ")[2]
         assert grant == "GRANT SELECT ON mysql.slow_log TO 'jaga'@'localhost'"
         assert "slow_queries_total" not in looks.metrics
         server.sql(grant)
         assert looks.look(later=1000)["slow_queries_total"] == 1
-        slow(0.8)
+        slow(server, "SELECT sleep(0.8)", table=True)
         assert looks.look(later=1100)["slow_queries_total"] == 1  # it is read rarely
         assert looks.look(later=1700)["slow_queries_total"] == 2
         assert looks.look(later=2400)["slow_queries_total"] == 2
         assert re.match(r"2× ≤ (0\.[89]|\d+(\.\d)?) s", looks.note("slow_query_seconds"))
         server.sql("TRUNCATE mysql.slow_log")
-        slow(0.7)
-        slow(0.7)
+        slow(server, "SELECT sleep(0.7)", table=True)
+        slow(server, "SELECT sleep(0.7)", table=True)
         assert looks.look(later=3100)["slow_queries_total"] == 4
     finally:
         server.sql("SET GLOBAL log_output = 'FILE'")

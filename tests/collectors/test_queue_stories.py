@@ -173,7 +173,7 @@ def test_a_worker_that_dies_and_starts_again_and_again(world: World, tmp_path: P
 
 
 def test_the_hourly_restart_of_two_workers_is_nobodys_trouble(world: World, tmp_path: Path) -> None:
-    programs = world.app.workers(processes=2, sleep=1).replace("=3600", "=2") + "autorestart = true\n"
+    programs = world.app.workers(processes=2, sleep=1).replace("=3600", "=2")
     with Supervisor(tmp_path / "supervisor", programs) as server:
         # Each lives two seconds, and they drift apart: a look that finds both running may never come.
         for name in (WORKER, WORKER.replace("00", "01")):

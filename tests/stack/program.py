@@ -4,22 +4,20 @@ import contextlib
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
 import psutil
 
+import house
+
 PATIENCE = 30.0  # seconds until it answers or has left; generous, for two cores that others use as well
 
 
 def until(true: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
     """Look again and again until it is true."""
-    deadline = time.monotonic() + patience
-    while not true():
-        assert time.monotonic() < deadline, f"not within {patience} s: {what}"
-        time.sleep(0.02)  # between two looks at another process: there is no event to wait on
+    house.until(true, patience, pause=0.02, said=what)
 
 
 class Program:
