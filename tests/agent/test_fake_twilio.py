@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -334,6 +335,18 @@ def test_callbacks_come_signed_twice_and_before_the_answer(fake: FakeTwilio, hoo
         ("/hooks/twilio", "ack", None), ("/hooks/twilio", None, "queued"), ("/hooks/twilio", None, "delivered")]
     assert all(RequestValidator("token").validate(public, params, signed) for _, params, signed in Hook.got)
     assert {post.status for post in fake.posts} == {204}
+
+
+def test_a_callback_whose_answer_breaks_off_is_one_that_nobody_took(fake: FakeTwilio) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        fake.callbacks(Manner(inbound_url=f"http://127.0.0.1:{door.getsockname()[1]}/hooks/twilio"))
+        fake.inbound(BUDI, "ok")
+        wire, _ = door.accept()
+        with wire:
+            wire.recv(65536)
+            wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n")
+        [post] = fake.wait_posts(1)
+    assert (post.status, post.answer) == (0, "IncompleteRead(0 bytes read, 11 more expected)")
 
 
 def test_no_callback_leaves_the_machine(fake: FakeTwilio) -> None:

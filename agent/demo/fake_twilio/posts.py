@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+import http.client
 import threading
 import urllib.error
 import urllib.request
@@ -95,8 +96,10 @@ class Postman:
                 with self._opener.open(request, timeout=TIMEOUT) as answer:
                     outcome = answer.status, answer.read().decode(errors="replace")
             except urllib.error.HTTPError as refused:
-                outcome = refused.code, refused.reason
-            except OSError as error:  # 11200: Twilio could not fetch it, and says so to nobody
+                with refused:
+                    outcome = refused.code, refused.reason
+            except (OSError, http.client.HTTPException) as error:
+                # Nobody there, or gone while it answered. 11200: Twilio could not fetch it, and says so to nobody
                 outcome = 0, str(error)
             self._note(Post(request.full_url, params, *outcome))
 
